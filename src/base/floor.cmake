@@ -1,0 +1,1 @@
+target_compile_definitions(helix_base PRIVATE HELIX_VERSION="${PROJECT_VERSION}")
