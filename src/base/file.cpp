@@ -61,6 +61,14 @@ void OutputFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes
   }
 }
 
+void OutputFile::start_flush([[maybe_unused]] std::uint64_t offset,
+                             [[maybe_unused]] std::uint64_t size) noexcept {
+#ifdef SYNC_FILE_RANGE_WRITE
+  ::sync_file_range(descriptor_, static_cast<off64_t>(offset), static_cast<off64_t>(size),
+                    SYNC_FILE_RANGE_WRITE);
+#endif
+}
+
 void OutputFile::truncate(std::uint64_t size) {
   if (::ftruncate(descriptor_, static_cast<off_t>(size)) != 0) throw_errno(path_, "resize");
 }

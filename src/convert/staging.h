@@ -1,0 +1,48 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace helix {
+
+// The work folder of one output: `<destination>.hxq-partial`, with the journal
+// `<destination>.hxq-journal` beside it. The output appears under its own name by one rename, after
+// which the journal goes. Holds a lock: two processes cannot work on the same destination.
+class Staging {
+ public:
+  struct Options {
+    bool resume = false;          // keep what an interrupted run left
+    bool force = false;           // replace an existing output, drop what an interrupted run left
+    bool keep_unfinished = true;  // leave the work folder behind when the run fails, for `resume`
+  };
+
+  // Checks that nothing is in the way and that `source` and `destination` do not overlap, then
+  // makes the folder. Throws Error(kInvalidArgument | kIoError).
+  Staging(const std::filesystem::path& source, const std::filesystem::path& destination,
+          const Options& options);
+  ~Staging();
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+
+  const std::filesystem::path& folder() const { return folder_; }
+  const std::filesystem::path& journal() const { return journal_; }
+  // True where a run had been finished and was stopped just before it removed its journal.
+  bool already_published() const { return already_published_; }
+  // Makes the output appear. Afterwards the object does nothing more.
+  void publish();
+
+ private:
+  void lock();
+  void drop_leftovers();
+
+  std::filesystem::path destination_;
+  std::filesystem::path folder_;
+  std::filesystem::path journal_;
+  std::filesystem::path replaced_;  // where an old output waits while the new one takes its name
+  Options options_;
+  int lock_ = -1;
+  bool already_published_ = false;
+  bool published_ = false;
+};
+
+}  // namespace helix
