@@ -16,7 +16,9 @@ constexpr int kMaxDepth = 100;
 Json parse_json(std::string_view text, std::string_view file) {
   std::vector<std::set<std::string>> keys;  // of the objects that are open
   const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > kMaxDepth) {
+    const bool opens =
+        event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+    if (opens && depth >= kMaxDepth) {
       throw_error(ErrorCode::kCorruptData, file, ": JSON nested deeper than ", kMaxDepth);
     }
     if (event == Json::parse_event_t::object_start) keys.emplace_back();

@@ -14,7 +14,8 @@
 namespace helix {
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK a named pipe in a model folder would wait for a writer for ever.
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {
     const ErrorCode code = errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIoError;
     throw_error(code, path.string(), ": cannot open: ", std::strerror(errno));
@@ -54,10 +55,12 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 void release_pages(std::span<const std::byte> bytes) noexcept {
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<std::uintptr_t>(bytes.data()) + page - 1) / page * page;
-  const auto end = (reinterpret_cast<std::uintptr_t>(bytes.data()) + bytes.size()) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t past = reinterpret_cast<std::uintptr_t>(bytes.data()) % page;
+  const std::size_t skip = (page - past) % page;  // up to the first whole page
+  if (bytes.size() < skip + page) return;
+  auto* first = const_cast<std::byte*>(bytes.data()) + skip;
+  ::madvise(first, (bytes.size() - skip) / page * page, MADV_DONTNEED);
 }
 
 }  // namespace helix

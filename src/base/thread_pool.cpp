@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -57,18 +58,26 @@ struct ThreadPool::State {
     }
     if (active == 0) idle.notify_all();
   }
+
+  // A worker's life.
+  void serve() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      wake.wait(lock, [&] { return stopping || next < count; });
+      if (stopping) return;
+      work(lock);
+    }
+  }
 };
 
 ThreadPool::ThreadPool(std::size_t thread_count) : state_(std::make_unique<State>()) {
+  state_->workers.reserve(thread_count);
   for (std::size_t i = 1; i < thread_count; ++i) {
-    state_->workers.emplace_back([state = state_.get()] {
-      std::unique_lock lock(state->mutex);
-      for (;;) {
-        state->wake.wait(lock, [&] { return state->stopping || state->next < state->count; });
-        if (state->stopping) return;
-        state->work(lock);
-      }
-    });
+    try {
+      state_->workers.emplace_back([state = state_.get()] { state->serve(); });
+    } catch (const std::system_error&) {
+      return;  // the system grants no more threads: those there are do the work
+    }
   }
 }
 

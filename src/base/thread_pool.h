@@ -9,7 +9,8 @@ namespace helix {
 // The number of processors this process may use.
 std::size_t hardware_threads() noexcept;
 
-// A fixed set of worker threads. The calling thread works too, so a pool of one starts no thread.
+// A fixed set of worker threads, fewer than asked for where the system grants no more. The calling
+// thread works too, so a pool of one starts no thread.
 class ThreadPool {
  public:
   explicit ThreadPool(std::size_t thread_count);

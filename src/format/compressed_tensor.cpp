@@ -10,6 +10,9 @@
 namespace helix {
 namespace {
 
+// Past this, byte counts no longer fit in 64 bits and positions no longer in an I64.
+constexpr std::uint64_t kMaxWeights = std::uint64_t{1} << 62;
+
 // The largest index that `format` can hold.
 std::uint32_t index_limit(IndexFormat format) {
   switch (format) {
@@ -34,16 +37,19 @@ void require_finite(std::span<const float> values, std::string_view name, const 
 }
 
 void validate_indices(const CompressedTensor& tensor, std::string_view name) {
-  const std::uint64_t expected = index_bytes(tensor.index_format, tensor.index_count());
+  const std::uint64_t count = tensor.index_count();
+  if (tensor.index_format == IndexFormat::kPacked12 && count % 2 != 0) {
+    corrupt(name, count, " indices packed to 12 bits, expected an even number");
+  }
+  const std::uint64_t expected = index_bytes(tensor.index_format, count);
   if (tensor.indices.size() != expected) {
     corrupt(name, "indices take ", tensor.indices.size(), " bytes, expected ", expected);
   }
   const std::uint64_t size = tensor.codebook_size();
   if (size > index_limit(tensor.index_format)) return;
   std::vector<std::uint16_t> chunk(4096);
-  for (std::uint64_t begin = 0; begin < tensor.index_count(); begin += chunk.size()) {
-    const std::uint64_t count = std::min<std::uint64_t>(chunk.size(), tensor.index_count() - begin);
-    const std::span<std::uint16_t> part(chunk.data(), count);
+  for (std::uint64_t begin = 0; begin < count; begin += chunk.size()) {
+    const std::span part(chunk.data(), std::min<std::uint64_t>(chunk.size(), count - begin));
     read_indices(tensor, begin, part);
     const auto worst = std::max_element(part.begin(), part.end());
     if (*worst >= size) {
@@ -185,8 +191,9 @@ void validate(const CompressedTensor& tensor, std::string_view name) {
   if (tensor.codebook.empty() || tensor.codebook.size() % d != 0) {
     corrupt(name, "codebook of ", tensor.codebook.size(), " numbers does not make vectors of ", d);
   }
-  if (!checked_multiply(tensor.rows, tensor.columns)) {
-    corrupt(name, "shape [", tensor.rows, ", ", tensor.columns, "] has more than 2^64 weights");
+  const auto weight_count = checked_multiply(tensor.rows, tensor.columns);
+  if (!weight_count || *weight_count > kMaxWeights) {
+    corrupt(name, "shape [", tensor.rows, ", ", tensor.columns, "] has more than 2^62 weights");
   }
   require_finite(tensor.codebook, name, "codebook");
   validate_indices(tensor, name);

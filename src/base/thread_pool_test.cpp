@@ -1,0 +1,83 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+namespace helix {
+namespace {
+
+class ThreadPoolOf : public ::testing::TestWithParam<std::size_t> {};
+INSTANTIATE_TEST_SUITE_P(Sizes, ThreadPoolOf, ::testing::Values(1, 2, 7));
+
+TEST_P(ThreadPoolOf, runs_every_task_once) {
+  ThreadPool pool(GetParam());
+  EXPECT_EQ(pool.thread_count(), GetParam());
+  for (const std::size_t count : {0U, 1U, 5U, 1000U}) {
+    const auto runs = std::make_unique<std::atomic<int>[]>(count + 1);
+    pool.run(count, [&](std::size_t index) { ++runs[index]; });
+    for (std::size_t i = 0; i < count; ++i) EXPECT_EQ(runs[i], 1) << "task " << i;
+    EXPECT_EQ(runs[count], 0);
+  }
+}
+
+TEST_P(ThreadPoolOf, hands_out_indices_in_ascending_order) {
+  ThreadPool pool(GetParam());
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  bool ascending = true;
+  pool.run(500, [&](std::size_t index) {
+    thread_local std::size_t previous = 0;
+    const std::lock_guard lock(mutex);
+    if (threads.insert(std::this_thread::get_id()).second) previous = index;
+    ascending = ascending && index >= previous;
+    previous = index;
+  });
+  EXPECT_TRUE(ascending);
+  EXPECT_LE(threads.size(), GetParam());
+}
+
+TEST_P(ThreadPoolOf, rethrows_the_failure_of_the_lowest_index_and_goes_on_working) {
+  ThreadPool pool(GetParam());
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<std::size_t> after{0};
+    try {
+      pool.run(1000, [&](std::size_t index) {
+        if (index > 20) ++after;
+        if (index >= 10) throw std::runtime_error(std::to_string(index));
+      });
+      ADD_FAILURE() << "nothing was thrown";
+    } catch (const std::runtime_error& error) {
+      EXPECT_STREQ(error.what(), "10");
+    }
+    EXPECT_LE(after, GetParam());  // no task starts after one has failed
+  }
+  std::atomic<int> count{0};
+  pool.run(100, [&](std::size_t) { ++count; });
+  EXPECT_EQ(count, 100);
+}
+
+TEST(ThreadPool, of_zero_is_a_pool_of_one) {
+  ThreadPool pool(0);
+  EXPECT_EQ(pool.thread_count(), 1U);
+  std::size_t sum = 0;
+  pool.run(5, [&](std::size_t index) { sum += index; });
+  EXPECT_EQ(sum, 10U);
+}
+
+TEST(ThreadPool, of_one_works_on_the_calling_thread) {
+  ThreadPool pool(1);
+  const auto self = std::this_thread::get_id();
+  pool.run(3, [&](std::size_t) { EXPECT_EQ(std::this_thread::get_id(), self); });
+}
+
+TEST(HardwareThreads, is_at_least_one) { EXPECT_GE(hardware_threads(), 1U); }
+
+}  // namespace
+}  // namespace helix
