@@ -1,0 +1,108 @@
+#include "tokenizer/added_tokens.h"
+
+#include <algorithm>
+
+#include "tokenizer/unicode.h"
+#include "tokenizer/utf8.h"
+
+namespace helix {
+namespace {
+
+constexpr std::size_t kMaxAddedTokenBytes = 4096;
+
+bool ends_with_word(std::string_view text) {
+  if (text.empty()) return false;
+  std::size_t begin = text.size() - 1;
+  while (begin > 0 && (text[begin] & 0xC0) == 0x80) --begin;
+  return is_word(next_code_point(text, begin));
+}
+
+bool starts_with_word(std::string_view text) {
+  std::size_t offset = 0;
+  return !text.empty() && is_word(next_code_point(text, offset));
+}
+
+}  // namespace
+
+AddedToken AddedToken::read(const Component& component, TokenId id) {
+  AddedToken token;
+  token.content = component.text("content");
+  token.id = id;
+  token.special = component.flag("special", false);
+  token.single_word = component.flag("single_word", false);
+  token.lstrip = component.flag("lstrip", false);
+  token.rstrip = component.flag("rstrip", false);
+  token.normalized = component.flag("normalized", !token.special);
+  if (token.content.size() > kMaxAddedTokenBytes) {
+    component.unsupported("an added token of " + std::to_string(token.content.size()) + " bytes");
+  }
+  return token;
+}
+
+void AddedTokens::add(AddedToken token) {
+  if (token.content.empty()) return;
+  const auto [entry, is_new] = by_content_.try_emplace(token.content, tokens_.size());
+  if (is_new) {
+    by_id_[token.id] = tokens_.size();
+    tokens_.push_back(std::move(token));
+  } else {
+    by_id_.erase(tokens_[entry->second].id);
+    by_id_[token.id] = entry->second;
+    tokens_[entry->second] = std::move(token);
+  }
+}
+
+void AddedTokens::prepare(const Normalizer* normalizer) {
+  for (std::size_t i = 0; i < tokens_.size(); ++i) {
+    const AddedToken& token = tokens_[i];
+    if (!token.normalized) {
+      raw_.add(token.content, i);
+    } else {
+      normalized_.add(normalizer == nullptr ? token.content : normalizer->apply(token.content), i);
+    }
+  }
+}
+
+const AddedToken* AddedTokens::find(std::string_view content) const {
+  const auto entry = by_content_.find(content);
+  return entry == by_content_.end() ? nullptr : &tokens_[entry->second];
+}
+
+const AddedToken* AddedTokens::find(TokenId id) const {
+  const auto entry = by_id_.find(id);
+  return entry == by_id_.end() ? nullptr : &tokens_[entry->second];
+}
+
+void AddedTokens::split_raw(std::string_view text, const Sink& sink) const {
+  split(raw_, text, true, sink);
+}
+
+void AddedTokens::split_normalized(std::string_view text, bool at_start, const Sink& sink) const {
+  split(normalized_, text, at_start, sink);
+}
+
+void AddedTokens::split(const TokenMatcher& matcher, std::string_view text, bool at_start,
+                        const Sink& sink) const {
+  std::size_t done = 0;
+  const auto emit_text = [&](std::size_t begin, std::size_t end) {
+    if (begin < end) sink.text(text.substr(begin, end - begin), at_start && begin == 0);
+  };
+  matcher.for_each_match(text, [&](const TokenMatcher::Match& match) {
+    const AddedToken& token = tokens_[match.number];
+    std::size_t begin = match.begin;
+    std::size_t end = match.end;
+    if (begin < done) return;  // its start went with the token before
+    if (token.single_word &&
+        (ends_with_word(text.substr(0, begin)) || starts_with_word(text.substr(end)))) {
+      return;
+    }
+    if (token.lstrip) begin = std::max(done, trim_whitespace_right(text.substr(0, begin)).size());
+    if (token.rstrip) end = text.size() - trim_whitespace_left(text.substr(end)).size();
+    emit_text(done, begin);
+    sink.token(token.id);
+    done = end;
+  });
+  emit_text(done, text.size());
+}
+
+}  // namespace helix

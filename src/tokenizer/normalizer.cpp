@@ -1,0 +1,117 @@
+#include "tokenizer/normalizer.h"
+
+#include <functional>
+
+#include "tokenizer/bert_normalizer.h"
+#include "tokenizer/byte_level.h"
+#include "tokenizer/unicode.h"
+#include "tokenizer/utf8.h"
+
+namespace helix {
+namespace {
+
+// Most normalizers are one function.
+class FunctionNormalizer : public Normalizer {
+ public:
+  using Function = std::function<std::string(std::string)>;
+  explicit FunctionNormalizer(Function function) : function_(std::move(function)) {}
+  std::string apply(std::string text) const override { return function_(std::move(text)); }
+
+ private:
+  Function function_;
+};
+
+class SequenceNormalizer : public Normalizer {
+ public:
+  explicit SequenceNormalizer(std::vector<std::unique_ptr<Normalizer>> steps)
+      : steps_(std::move(steps)) {}
+  std::string apply(std::string text) const override {
+    for (const auto& step : steps_) text = step->apply(std::move(text));
+    return text;
+  }
+
+ private:
+  std::vector<std::unique_ptr<Normalizer>> steps_;
+};
+
+std::string strip_accents(std::string_view text) {
+  std::string result;
+  for (std::size_t offset = 0; offset < text.size();) {
+    const char32_t c = next_code_point(text, offset);
+    if (!is_mark(c)) append_code_point(result, c);
+  }
+  return result;
+}
+
+FunctionNormalizer::Function normal_form(NormalForm form) {
+  return [form](std::string text) { return normalize(text, form); };
+}
+
+FunctionNormalizer::Function prepend(const Component& component) {
+  return [prefix = component.text("prepend")](std::string text) {
+    return text.empty() ? text : prefix + text;
+  };
+}
+
+FunctionNormalizer::Function replace(const Component& component) {
+  return [pattern = make_pattern(component), content = component.text("content")](
+             std::string text) { return pattern.replace_all(text, content); };
+}
+
+FunctionNormalizer::Function strip(const Component& component) {
+  return [left = component.flag("strip_left", true),
+          right = component.flag("strip_right", true)](std::string text) {
+    std::string_view rest = text;
+    if (left) rest = trim_whitespace_left(rest);
+    if (right) rest = trim_whitespace_right(rest);
+    return std::string(rest);
+  };
+}
+
+FunctionNormalizer::Function bert(const Component& component) {
+  BertNormalization options;
+  options.clean_text = component.flag("clean_text", true);
+  options.space_chinese_characters = component.flag("handle_chinese_chars", true);
+  options.lowercase = component.flag("lowercase", true);
+  options.strip_accents = component.flag("strip_accents", options.lowercase);
+  return [options](std::string text) { return normalize_bert(text, options); };
+}
+
+FunctionNormalizer::Function function_of(const Component& component) {
+  const std::string type = component.type();
+  if (type == "NFC") return normal_form(NormalForm::kNfc);
+  if (type == "NFD") return normal_form(NormalForm::kNfd);
+  if (type == "NFKC") return normal_form(NormalForm::kNfkc);
+  if (type == "NFKD") return normal_form(NormalForm::kNfkd);
+  if (type == "Lowercase") return [](std::string text) { return to_lowercase(text); };
+  if (type == "StripAccents") return [](std::string text) { return strip_accents(text); };
+  if (type == "ByteLevel") return [](std::string text) { return bytes_to_characters(text); };
+  if (type == "Prepend") return prepend(component);
+  if (type == "Replace") return replace(component);
+  if (type == "Strip") return strip(component);
+  if (type == "BertNormalizer") return bert(component);
+  component.unsupported("normalizer \"" + type + "\"");
+}
+
+}  // namespace
+
+Pattern make_pattern(const Component& component) {
+  const Component pattern = component.member("pattern");
+  if (pattern.has("String")) return Pattern::literal(pattern.text("String"));
+  return Pattern::regex(pattern.text("Regex"), pattern.where());
+}
+
+std::unique_ptr<Normalizer> make_normalizer(const SortedJson& json, const std::string& where) {
+  if (json.is_null()) return nullptr;
+  const Component component(json, where);
+  if (component.type() != "Sequence") {
+    return std::make_unique<FunctionNormalizer>(function_of(component));
+  }
+  std::vector<std::unique_ptr<Normalizer>> steps;
+  for (const Component& step : component.list("normalizers")) {
+    steps.push_back(make_normalizer(step.json(), step.where()));
+  }
+  return std::make_unique<SequenceNormalizer>(std::move(steps));
+}
+
+}  // namespace helix

@@ -1,0 +1,129 @@
+#include "tokenizer/sentence_piece.h"
+
+#include <sentencepiece_processor.h>
+
+#include <algorithm>
+
+#include "base/message.h"
+
+namespace helix {
+namespace {
+
+// Field 3 (normalizer_spec) with field 3 (add_dummy_prefix) = false. Appended to a serialized model
+// it overrides that one flag: protocol buffers merge repeated messages.
+constexpr std::string_view kNoDummyPrefix("\x1A\x02\x18\x00", 4);
+
+// Llama's way back from pieces to text.
+constexpr const char* kDecoder = R"({"type": "Sequence", "decoders": [
+    {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "},
+    {"type": "ByteFallback"}, {"type": "Fuse"},
+    {"type": "Strip", "content": " ", "start": 1, "stop": 0}]})";
+
+using Processor = sentencepiece::SentencePieceProcessor;
+
+void load(Processor& processor, const std::string& bytes, const std::string& file) {
+  const auto status = processor.LoadFromSerializedProto(bytes);
+  if (!status.ok()) {
+    throw_error(ErrorCode::kCorruptData, file, ": not a SentencePiece model: ", status.ToString());
+  }
+}
+
+class SentencePieceBackend : public TokenBackend {
+ public:
+  SentencePieceBackend(std::string bytes, const std::string& file, SentencePieceOptions options)
+      : options_(std::move(options)),
+        decoder_(make_token_decoder(parse_sorted_json(kDecoder, file), file)) {
+    load(prefixing_, bytes, file);
+    bytes += kNoDummyPrefix;
+    load(plain_, bytes, file);
+    for (const AddedToken& token : options_.added_tokens) added_.add(token);
+    added_.prepare(nullptr);
+    id_limit_ = piece_count();
+    for (const AddedToken& token : added_.all()) {
+      id_limit_ = std::max(id_limit_, static_cast<std::size_t>(token.id) + 1);
+    }
+    for (std::size_t id = 0; id < piece_count(); ++id) {
+      ids_.emplace(prefixing_.IdToPiece(static_cast<int>(id)), static_cast<TokenId>(id));
+    }
+  }
+
+  std::vector<TokenId> encode(std::string_view text, bool add_special_tokens) const override {
+    std::vector<TokenId> ids;
+    if (add_special_tokens && options_.add_bos) append_if_known(prefixing_.bos_id(), ids);
+    const AddedTokens::Sink pieces{
+        [&](TokenId id) { ids.push_back(id); },
+        [&](std::string_view part, bool at_start) { encode_part(part, at_start, ids); }};
+    const AddedTokens::Sink raw{pieces.token, [&](std::string_view part, bool at_start) {
+                                  added_.split_normalized(part, at_start, pieces);
+                                }};
+    added_.split_raw(text, raw);
+    if (add_special_tokens && options_.add_eos) append_if_known(prefixing_.eos_id(), ids);
+    return ids;
+  }
+
+  std::string decode(std::span<const TokenId> ids, bool skip_special_tokens,
+                     InvalidBytes invalid) const override {
+    std::vector<std::string> tokens;
+    tokens.reserve(ids.size());
+    for (const TokenId id : ids) {
+      if (skip_special_tokens && is_special(id)) continue;
+      if (auto token = id_to_token(id)) tokens.push_back(std::move(*token));
+    }
+    decoder_->apply(tokens, invalid);
+    return tokens.empty() ? "" : std::move(tokens[0]);
+  }
+
+  std::optional<TokenId> token_to_id(std::string_view token) const override {
+    if (const AddedToken* added = added_.find(token)) return added->id;
+    const auto entry = ids_.find(token);
+    return entry == ids_.end() ? std::nullopt : std::optional(entry->second);
+  }
+
+  std::optional<std::string> id_to_token(TokenId id) const override {
+    if (const AddedToken* added = added_.find(id)) return added->content;
+    if (!is_piece(id)) return std::nullopt;
+    return prefixing_.IdToPiece(id);
+  }
+
+  bool is_special(TokenId id) const override {
+    if (const AddedToken* added = added_.find(id)) return added->special;
+    return is_piece(id) && (prefixing_.IsControl(id) || prefixing_.IsUnknown(id));
+  }
+
+  std::size_t id_limit() const override { return id_limit_; }
+
+ private:
+  std::size_t piece_count() const { return static_cast<std::size_t>(prefixing_.GetPieceSize()); }
+  bool is_piece(TokenId id) const { return id >= 0 && id < prefixing_.GetPieceSize(); }
+
+  static void append_if_known(int id, std::vector<TokenId>& ids) {
+    if (id >= 0) ids.push_back(id);
+  }
+
+  void encode_part(std::string_view part, bool at_start, std::vector<TokenId>& ids) const {
+    const Processor& processor = options_.prefix_every_part || at_start ? prefixing_ : plain_;
+    std::vector<int> found;
+    const auto status = processor.Encode(part, &found);
+    if (!status.ok()) {
+      throw_error(ErrorCode::kInternal, "SentencePiece failed: ", status.ToString());
+    }
+    ids.insert(ids.end(), found.begin(), found.end());
+  }
+
+  SentencePieceOptions options_;
+  std::unique_ptr<TokenDecoder> decoder_;
+  Processor prefixing_;  // as the model says
+  Processor plain_;      // never puts a space before the text
+  AddedTokens added_;
+  StringMap<TokenId> ids_;
+  std::size_t id_limit_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<TokenBackend> make_sentence_piece(std::string model_bytes, const std::string& file,
+                                                  const SentencePieceOptions& options) {
+  return std::make_unique<SentencePieceBackend>(std::move(model_bytes), file, options);
+}
+
+}  // namespace helix

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tokenizer/added_tokens.h"
+#include "tokenizer/token_backend.h"
+
+namespace helix {
+
+struct SentencePieceOptions {
+  std::vector<AddedToken> added_tokens;  // looked for in the text; all but these is SentencePiece's
+  bool add_bos = true;
+  bool add_eos = false;
+  // transformers' "legacy": the space before the text comes back after every added token.
+  bool prefix_every_part = true;
+};
+
+// A tokenizer.model of SentencePiece, encoded by its own library. Throws Error(kCorruptData) naming
+// `file` for bytes that are no such model.
+std::unique_ptr<TokenBackend> make_sentence_piece(std::string model_bytes, const std::string& file,
+                                                  const SentencePieceOptions& options);
+
+}  // namespace helix

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tokenizer/added_tokens.h"
+
+namespace helix {
+
+// What stands beside the tokenizer proper: tokenizer_config.json, added_tokens.json,
+// special_tokens_map.json and chat_template.jinja. Any of them may be missing.
+struct TokenizerSettings {
+  std::string tokenizer_class;
+  std::vector<AddedToken> added_tokens;
+  std::map<std::string, std::string> special_tokens;  // "bos_token" -> "<s>"
+  std::map<std::string, std::string> chat_templates;  // name -> source; the usual one is "default"
+  std::string chat_template_file;                     // for error messages
+  bool add_prefix_space = false;
+  bool legacy = true;
+  std::optional<bool> add_bos;
+  std::optional<bool> add_eos;
+
+  // Throws Error(kCorruptData) naming the file.
+  static TokenizerSettings read(const std::filesystem::path& folder);
+};
+
+}  // namespace helix
