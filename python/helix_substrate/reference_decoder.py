@@ -186,7 +186,9 @@ class Checkpoint(Mapping[str, np.ndarray]):
         require(isinstance(block, dict), f"{self.folder}: quantization_config is not an object")
         method = block.get("quant_method")
         require(method in QUANT_METHODS, f"{self.folder}: quant_method {method!r} is not HXQ")
-        listed = block.setdefault("compressed_modules", [])
+        listed = block.get("compressed_modules")
+        if listed is None:
+            listed = block["compressed_modules"] = []
         valid = isinstance(listed, list) and all(isinstance(name, str) for name in listed)
         require(valid, f"{self.folder}: compressed_modules is not a list of names")
         return block
@@ -257,7 +259,7 @@ def _model_sizes(config: dict[str, Any]) -> dict[str, int]:
     kind, hidden = config["model_type"], size("hidden_size")
     attention = size("attention_hidden_size", default=2 * hidden) if kind == "zamba2" else hidden
     heads = size("num_attention_heads", default=1)
-    head = size("attention_head_dim", "head_dim", default=attention // heads)
+    head = size("attention_head_dim", "head_dim", default=attention // max(heads, 1))
     inner = size("expand", "mamba_expand", default=2) * hidden
     state, feed = size("state_size", "mamba_d_state"), size("intermediate_size")
     grouped = 2 * state * size("n_groups", "mamba_ngroups", default=1)
