@@ -20,7 +20,7 @@ help: ## this list
 demo: ## set up, build, and compress a real language model
 	tools/bootstrap.sh demo
 	$(MAKE) --no-print-directory release
-	tools/demo.sh build/release/apps/cli/helix
+	$(VENV)/bin/python tools/demo.py build/release/apps/cli/helix
 
 test: ## set up, build, and run every test
 	tools/bootstrap.sh test

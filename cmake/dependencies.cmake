@@ -26,14 +26,13 @@ if(NOT CLI11_FOUND)
 endif()
 
 find_path(XXHASH_INCLUDE_DIR xxhash.h)
-if(NOT XXHASH_INCLUDE_DIR)
-  FetchContent_Declare(xxhash URL https://github.com/Cyan4973/xxHash/archive/refs/tags/v0.8.2.tar.gz
-                       URL_HASH SHA256=baee0c6afd4f03165de7a4e67988d16f0f2b257b51d0e3cb91909302a26a79c4)
-  FetchContent_Populate(xxhash)
-  set(XXHASH_INCLUDE_DIR ${xxhash_SOURCE_DIR})
+if(NOT XXHASH_INCLUDE_DIR)  # one header of it is used; its build files lie in a sub-folder and are not run
+  helix_fetch(xxhash https://github.com/Cyan4973/xxHash/archive/refs/tags/v0.8.2.tar.gz
+              baee0c6afd4f03165de7a4e67988d16f0f2b257b51d0e3cb91909302a26a79c4)
+  FetchContent_GetProperties(xxhash SOURCE_DIR XXHASH_INCLUDE_DIR)
 endif()
 add_library(helix_xxhash INTERFACE)
-target_include_directories(helix_xxhash SYSTEM INTERFACE $<BUILD_INTERFACE:${XXHASH_INCLUDE_DIR}>)
+target_include_directories(helix_xxhash SYSTEM INTERFACE ${XXHASH_INCLUDE_DIR})
 
 if(HELIX_DEVELOPER_MODE)
   find_package(GTest REQUIRED)

@@ -2,8 +2,10 @@
 
 set(HELIX_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor)
 
-# What a floor needs beside the floors below it.
-set(HELIX_EXTERNAL_base Threads::Threads OpenSSL::Crypto nlohmann_json::nlohmann_json helix_xxhash)
+# What a floor needs beside the floors below it. Header-only libraries end in our own object files, so an installed
+# package does not ask for them.
+set(HELIX_EXTERNAL_base Threads::Threads OpenSSL::Crypto $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>
+                        $<BUILD_INTERFACE:helix_xxhash>)
 
 function(helix_compile_options target)
   # Results must not depend on which machine fuses a multiply and an add.

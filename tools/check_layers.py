@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SOURCE_SUFFIXES = {".h", ".cpp", ".cu", ".cuh", ".inc"}
+SOURCE_SUFFIXES = {".h", ".cpp", ".inl", ".cu", ".cuh"}
 # Above the public API: these see include/helix and their own folder.
 OUTSIDE = ("apps", "examples", "python/bindings")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
