@@ -1,7 +1,9 @@
 #include "codec/column_scales.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 
 #include "codec/matrix_blocks.h"
 
@@ -10,11 +12,19 @@ namespace {
 
 // 32 bits per column over this many rows are 0.2 bits per weight at most.
 constexpr std::uint64_t kFewestRows = 160;
-// The scatter of the norms that plain chance gives is 1 / (2 rows); measurable is four times that.
-constexpr double kChanceFactor = 4.0;
+// The scatter of the norms that plain chance gives is 1 / (2 rows); measurable is half as much
+// again.
+constexpr double kChanceFactor = 1.5;
 constexpr double kLargestScale = 0x1p20;
 constexpr double kLargestNorm = 0x1p100;
 constexpr double kSmallestMeanNorm = 0x1p-80;
+
+// Twelve significant bits: the product with a BF16 or F16 weight is then exact in F32, so dividing
+// by the scale gives the weight back.
+float rounded_scale(double scale) {
+  const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(scale));
+  return std::bit_cast<float>((bits + 0x800U) & ~0xfffU);
+}
 
 bool norms_differ(const std::vector<double>& norms, double mean, std::uint64_t rows) {
   double scatter = 0.0;
@@ -64,7 +74,7 @@ std::vector<float> choose_column_scales(const TensorView& matrix,
     if (norms[c] == 0.0) continue;
     const double scale = std::sqrt(mean / norms[c]);
     if (!(scale < kLargestScale && scale > 1.0 / kLargestScale)) return {};
-    scales[c] = static_cast<float>(scale);
+    scales[c] = rounded_scale(scale);
   }
   return scales;
 }

@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kPointsPerLevel = 64;
 
 void require_valid(const TensorView& matrix, const EncodeOptions& options) {
+  read_floats(matrix, 0, {});  // refuses other types
   if (matrix.shape.size() != 2) {
     throw_error(ErrorCode::kInvalidArgument, "tensor of shape ", shape_text(matrix.shape),
                 " cannot be encoded, expected two dimensions");

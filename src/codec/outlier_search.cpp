@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <span>
 #include <utility>
 
@@ -74,6 +75,17 @@ class Search {
       if (settled) break;
     }
     return best;
+  }
+
+  // Without those that their level would give exactly.
+  OutlierChoice drop_exact(OutlierChoice choice) const {
+    NearestWalk walk(choice.levels);
+    double inexact = 0.0;
+    for (std::size_t i = 0; i < histogram_.size(); ++i) {
+      if (walk.distance(histogram_.values[i]) != 0.0) inexact += histogram_.counts[i];
+    }
+    const auto count = static_cast<std::uint64_t>(inexact);
+    return count < choice.count ? choose(std::move(choice.levels), count) : choice;
   }
 
  private:
@@ -158,15 +170,19 @@ double priced_error(const OutlierChoice& choice, std::uint64_t element_count) {
 
 OutlierChoice search_auto(Search& search) {
   const std::uint64_t elements = search.element_count();
-  OutlierChoice best = search.choose(search.fit_all().levels, 0);
-  const std::vector<float> plain_levels = best.levels;
+  const OutlierChoice plain = search.choose(search.fit_all().levels, 0);
+  OutlierChoice best = plain;
+  double least_price = std::numeric_limits<double>::infinity();
   const auto largest =
       static_cast<std::uint64_t>(kAutoLargestShare * static_cast<double>(elements));
-  for (std::uint64_t n = largest; n > 0 && best.squared_error > 0.0; n /= 4) {
-    OutlierChoice choice = search_count(search, plain_levels, n);
-    if (priced_error(choice, elements) < priced_error(best, elements)) best = std::move(choice);
+  for (std::uint64_t n = largest; n > 0 && plain.squared_error > 0.0; n /= 4) {
+    OutlierChoice choice = search_count(search, plain.levels, n);
+    const double price = priced_error(choice, elements);
+    if (price >= least_price) break;  // fewer have only lost what more had gained
+    least_price = price;
+    best = std::move(choice);
   }
-  return best;
+  return least_price < plain.squared_error ? best : plain;
 }
 
 std::uint64_t asked_count(const OutlierPolicy& policy, std::uint64_t elements) {
@@ -197,7 +213,9 @@ OutlierChoice search_outliers(const ValueHistogram& histogram, std::uint32_t k,
   Search sketch(coarse, k, penalty);
   const OutlierChoice start = search_policy(sketch, policy);
   if (start.count == 0) return fine.choose(fine.fit_all().levels, 0);
-  return fine.improve(fine.choose(start.levels, start.count));
+  OutlierChoice choice = fine.improve(fine.choose(start.levels, start.count));
+  const bool is_free = policy.kind == OutlierPolicy::Kind::kAuto;
+  return is_free ? fine.drop_exact(std::move(choice)) : choice;
 }
 
 }  // namespace helix
