@@ -1,6 +1,7 @@
 #include <bit>
 #include <cstring>
 
+#include "codec/row_decoder.h"
 #include "helix/codec.h"
 
 namespace helix {
@@ -22,7 +23,10 @@ bool exponents_below(std::span<const std::byte> data, Bits exponent) {
 
 std::vector<float> decode(const CompressedTensor& tensor) {
   std::vector<float> weights(tensor.rows * tensor.columns);
-  decode_rows(tensor, 0, weights);
+  RowDecoder rows(tensor);
+  for (std::uint64_t row = 0; row < tensor.rows; ++row) {
+    rows.next(std::span(weights).subspan(row * tensor.columns, tensor.columns));
+  }
   return weights;
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/message.h"
+#include "codec/row_decoder.h"
 #include "helix/codec.h"
 
 namespace helix {
@@ -73,11 +74,12 @@ Metrics measure(const CompressedTensor& tensor, const TensorView& matrix) {
   metrics.outlier_count = tensor.sidecar_positions.size();
   metrics.stored_bytes = tensor.stored_bytes();
   Comparison comparison;
+  RowDecoder rows(tensor);
   std::vector<float> decoded(tensor.columns);
   std::vector<float> floats(tensor.columns);
   std::vector<double> weights(tensor.columns);
   for (std::uint64_t row = 0; row < tensor.rows && tensor.columns > 0; ++row) {
-    decode_rows(tensor, row, decoded);
+    rows.next(decoded);
     read_doubles(matrix, row * tensor.columns, floats, weights);
     comparison.add(decoded, weights);
   }
