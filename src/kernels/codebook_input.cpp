@@ -1,0 +1,128 @@
+#include "kernels/codebook_input.h"
+
+#include <algorithm>
+
+#include "kernels/product_tile.h"
+#include "kernels/scratch.h"
+
+namespace helix {
+namespace {
+
+std::size_t padded(std::size_t count, std::size_t multiple) {
+  return (count + multiple - 1) / multiple * multiple;
+}
+
+// Batch rows one task prepares.
+constexpr std::size_t kRowsAtOnce = 8;
+
+void for_batch(std::size_t batch, ThreadPool& pool, const std::function<void(std::size_t)>& task) {
+  if (batch <= kRowsAtOnce) {  // not worth waking anyone
+    for (std::size_t n = 0; n < batch; ++n) task(n);
+    return;
+  }
+  for_panels(batch, kRowsAtOnce, pool, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t n = begin; n < end; ++n) task(n);
+  });
+}
+
+}  // namespace
+
+const float* scaled_input(const CodebookMatrix::State& state, const float* x, std::size_t batch,
+                          ThreadPool& pool) {
+  if (state.inverse_scales.empty()) return x;
+  thread_local Scratch memory;
+  const std::size_t columns = state.columns();
+  auto* scaled = memory.get<float>(batch * columns);
+  const float* inverse = state.inverse_scales.data();
+  for_batch(batch, pool, [&](std::size_t n) {
+    for (std::size_t i = 0; i < columns; ++i)
+      scaled[n * columns + i] = x[n * columns + i] * inverse[i];
+  });
+  return scaled;
+}
+
+std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const float* x,
+                                    std::size_t batch, ThreadPool& pool) {
+  thread_local Scratch value_memory;
+  thread_local Scratch scale_memory;
+  const KernelTable& kernels = *state.kernels;
+  const std::size_t d = state.tensor.vector_size;
+  const std::size_t index_columns = state.tensor.index_columns();
+  const std::size_t blocks = padded(index_columns, kFixedBlock) / kFixedBlock;
+  auto* values = value_memory.get<std::int16_t>(d * batch * blocks * kFixedBlock);
+  auto* scales = scale_memory.get<float>(d * batch * blocks);
+  const float* inverse = state.inverse_scales.empty() ? nullptr : state.inverse_scales.data();
+  for_batch(batch, pool, [&](std::size_t n) {
+    for (std::size_t j = 0; j < d; ++j) {
+      const std::size_t at = (j * batch + n) * blocks;
+      kernels.quantize(x + n * state.columns() + j, inverse == nullptr ? nullptr : inverse + j,
+                       index_columns, d, kernels.column_order, values + at * kFixedBlock,
+                       scales + at);
+    }
+  });
+  std::vector<FixedInput> inputs;
+  for (std::size_t j = 0; j < d; ++j) {
+    const std::size_t at = j * batch * blocks;
+    inputs.push_back({values + at * kFixedBlock, scales + at, blocks, batch});
+  }
+  return inputs;
+}
+
+std::vector<const std::uint16_t*> bf16_input(const CodebookMatrix::State& state, const float* x,
+                                             std::size_t batch, ThreadPool& pool) {
+  thread_local Scratch memory;
+  const std::size_t d = state.tensor.vector_size;
+  const std::size_t index_columns = state.tensor.index_columns();
+  const std::size_t stride = padded(index_columns, kFixedBlock);
+  const std::size_t padded_batch = padded(batch, 32);
+  auto* values = memory.get<std::uint16_t>(d * padded_batch * stride);
+  std::fill_n(values, d * padded_batch * stride, std::uint16_t{0});
+  for_batch(batch, pool, [&](std::size_t n) {
+    std::vector<std::uint16_t> rounded(state.columns());
+    round_to_bf16(x + n * state.columns(), state.columns(), rounded.data());
+    for (std::size_t j = 0; j < d; ++j) {
+      std::uint16_t* to = values + (j * padded_batch + n) * stride;
+      for (std::size_t i = 0; i < index_columns; ++i) {
+        to[i / 64 * 64 + state.position_of[i % 64]] = rounded[i * d + j];
+      }
+    }
+  });
+  std::vector<const std::uint16_t*> inputs;
+  for (std::size_t j = 0; j < d; ++j) inputs.push_back(values + j * padded_batch * stride);
+  return inputs;
+}
+
+std::vector<double> low_rank_input(const CodebookMatrix::State& state, const float* x,
+                                   std::size_t batch) {
+  const CompressedTensor& tensor = state.tensor;
+  const std::size_t rank = tensor.svd_rank;
+  std::vector<double> coefficients(batch * rank);
+  for (std::size_t n = 0; n < batch; ++n) {
+    for (std::size_t k = 0; k < rank; ++k) {
+      const float* direction = tensor.svd_vt.data() + k * tensor.columns;
+      double sum = 0.0;
+      for (std::size_t i = 0; i < tensor.columns; ++i) {
+        sum += static_cast<double>(direction[i]) * x[n * tensor.columns + i];
+      }
+      coefficients[n * rank + k] = sum * tensor.svd_s[k];
+    }
+  }
+  return coefficients;
+}
+
+void add_bias_and_low_rank(const CodebookMatrix::State& state, const std::vector<double>& low_rank,
+                           std::size_t begin, std::size_t end, std::size_t batch, float* y) {
+  const std::size_t rank = state.tensor.svd_rank;
+  if (state.bias.empty() && rank == 0) return;
+  for (std::size_t n = 0; n < batch; ++n) {
+    for (std::size_t row = begin; row < end; ++row) {
+      double sum = state.bias.empty() ? 0.0 : static_cast<double>(state.bias[row]);
+      for (std::size_t k = 0; k < rank; ++k) {
+        sum += static_cast<double>(state.tensor.svd_u[row * rank + k]) * low_rank[n * rank + k];
+      }
+      y[n * state.rows() + row] += static_cast<float>(sum);
+    }
+  }
+}
+
+}  // namespace helix

@@ -1,0 +1,71 @@
+#include "kernels/codebook_matmul.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/message.h"
+#include "kernels/codebook_product.h"
+#include "kernels/codebook_state.h"
+
+namespace helix {
+
+CodebookMatrix::CodebookMatrix(CompressedTensor tensor, std::vector<float> bias,
+                               const MatrixOptions& options) {
+  const std::uint32_t d = tensor.vector_size;
+  if (tensor.rows == 0 || tensor.columns == 0 || d == 0 || tensor.columns % d != 0 ||
+      tensor.codebook.empty() || tensor.columns > UINT32_MAX) {
+    throw_error(ErrorCode::kInvalidArgument, "a [", tensor.rows, ", ", tensor.columns,
+                "] matrix of vectors of ", d, " cannot be multiplied by");
+  }
+  if (tensor.indices.size() != index_bytes(tensor.index_format, tensor.index_count())) {
+    throw_error(ErrorCode::kInvalidArgument, "indices take ", tensor.indices.size(),
+                " bytes, expected ", index_bytes(tensor.index_format, tensor.index_count()));
+  }
+  if (!bias.empty() && bias.size() != tensor.rows) {
+    throw_error(ErrorCode::kInvalidArgument, "bias has ", bias.size(), " numbers, expected ",
+                tensor.rows);
+  }
+  auto state = std::make_unique<State>();
+  state->kernels = &kernel_table(options.isa ? *options.isa : active_isa());
+  state->tensor = std::move(tensor);
+  state->bias = std::move(bias);
+  state->sidecar = make_row_sidecar(state->tensor);
+  for (const float scale : state->tensor.channel_scales) {
+    state->inverse_scales.push_back(1.0F / scale);
+  }
+  prepare_tables(*state, options.precision);
+  state_ = std::move(state);
+}
+
+CodebookMatrix::~CodebookMatrix() = default;
+CodebookMatrix::CodebookMatrix(CodebookMatrix&&) noexcept = default;
+CodebookMatrix& CodebookMatrix::operator=(CodebookMatrix&&) noexcept = default;
+
+std::size_t CodebookMatrix::rows() const noexcept { return state_->rows(); }
+std::size_t CodebookMatrix::columns() const noexcept { return state_->columns(); }
+const CompressedTensor& CodebookMatrix::tensor() const noexcept { return state_->tensor; }
+bool CodebookMatrix::fixed_point() const noexcept { return state_->fixed; }
+
+void CodebookMatrix::multiply(std::span<const float> x, std::size_t batch, std::span<float> y,
+                              ThreadPool& pool) const {
+  if (x.size() != batch * columns() || y.size() != batch * rows()) {
+    throw_error(ErrorCode::kInvalidArgument, "batch of ", batch, " times a [", rows(), ", ",
+                columns(), "] matrix: x has ", x.size(), " numbers and y ", y.size());
+  }
+  if (batch == 0) return;
+  const State& state = *state_;
+  const bool panels = batch > kMaxRowBatch;
+  if (state.fixed && !panels) {
+    fixed_row_product(state, x.data(), batch, y.data(), pool);
+  } else if (state.fixed && state.kernels->bf16_codebook) {
+    bf16_tile_product(state, x.data(), batch, y.data(), pool);
+  } else if (state.fixed && state.kernels->fixed_panel != nullptr) {
+    fixed_tile_product(state, x.data(), batch, y.data(), pool);
+  } else if (panels) {
+    f32_tile_product(state, x.data(), batch, y.data(), pool);
+  } else {
+    f32_row_product(state, x.data(), batch, y.data(), pool);
+  }
+}
+
+}  // namespace helix

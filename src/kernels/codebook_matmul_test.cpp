@@ -1,0 +1,222 @@
+#include "kernels/codebook_matmul.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <string>
+
+#include "helix/error.h"
+#include "kernels/kernel_test_data.h"
+#include "kernels/reference/matmul_reference.h"
+
+namespace helix {
+namespace {
+
+using kernel_test::gaussian;
+using kernel_test::make_tensor;
+using kernel_test::relative_error;
+using kernel_test::TensorShape;
+
+// What kBf16 promises; 16-bit fixed point is held to less.
+constexpr double kBf16Bound = 2e-3;
+constexpr double kFixedBound = 8e-4;
+constexpr double kF32Bound = 1e-5;
+
+std::string describe(const TensorShape& shape, Isa isa, std::size_t batch) {
+  return std::string(isa_name(isa)) + " [" + std::to_string(shape.rows) + ", " +
+         std::to_string(shape.columns) + "] format " +
+         std::to_string(static_cast<int>(shape.format)) + " d " +
+         std::to_string(shape.vector_size) + " batch " + std::to_string(batch);
+}
+
+double bound_of(Precision precision, Isa isa, std::size_t batch) {
+  if (precision == Precision::kF32) return kF32Bound;
+  return isa == Isa::kAmx && batch > 8 ? kBf16Bound : kFixedBound;
+}
+
+void expect_product(const TensorShape& shape, Precision precision, std::size_t batch) {
+  const CompressedTensor tensor = make_tensor(shape, 11);
+  const auto bias = gaussian(shape.rows, 12);
+  const auto x = gaussian(batch * shape.columns, 13);
+  const auto expected = reference::codebook_matmul(tensor, bias, x, batch);
+  ThreadPool pool(2);
+  for (const Isa isa : available_isas()) {
+    const CodebookMatrix matrix(tensor, bias, {.precision = precision, .isa = isa});
+    std::vector<float> y(batch * shape.rows, std::numeric_limits<float>::quiet_NaN());
+    matrix.multiply(x, batch, y, pool);
+    EXPECT_LE(relative_error(y, expected), bound_of(precision, isa, batch))
+        << describe(shape, isa, batch);
+  }
+}
+
+constexpr std::size_t kBatches[] = {1, 2, 3, 7, 8, 9, 13, 33, 70};
+
+void expect_products(const TensorShape& shape) {
+  for (const std::size_t batch : kBatches) {
+    expect_product(shape, Precision::kBf16, batch);
+    expect_product(shape, Precision::kF32, batch);
+  }
+}
+
+TEST(CodebookMatmul, WholeBlocks) { expect_products({.rows = 64, .columns = 512}); }
+
+TEST(CodebookMatmul, RowsAndColumnsThatFillNothing) {
+  expect_products({.rows = 37, .columns = 331});
+  expect_products({.rows = 1, .columns = 1});
+  expect_products({.rows = 5, .columns = 65});
+}
+
+TEST(CodebookMatmul, OutliersAndColumnScales) {
+  expect_products({.rows = 45, .columns = 300, .sidecar = true, .channel_scales = true});
+}
+
+TEST(CodebookMatmul, LowRankPart) {
+  expect_products(
+      {.rows = 20, .columns = 96, .sidecar = true, .channel_scales = true, .svd_rank = 5});
+}
+
+TEST(CodebookMatmul, VectorsOfTwoAndFour) {
+  expect_products(
+      {.rows = 35, .columns = 300, .vector_size = 2, .sidecar = true, .channel_scales = true});
+  expect_products({.rows = 35, .columns = 300, .vector_size = 4, .sidecar = true});
+}
+
+TEST(CodebookMatmul, TwelveAndSixteenBitIndices) {
+  expect_products({.rows = 36,
+                   .columns = 150,
+                   .format = IndexFormat::kPacked12,
+                   .codebook_size = 4096,
+                   .sidecar = true,
+                   .channel_scales = true});
+  expect_products({.rows = 33,
+                   .columns = 151,
+                   .format = IndexFormat::kU16,
+                   .codebook_size = 5000,
+                   .sidecar = true});
+  expect_products({.rows = 33,
+                   .columns = 152,
+                   .format = IndexFormat::kU16,
+                   .vector_size = 2,
+                   .codebook_size = 5000});
+}
+
+TEST(CodebookMatmul, SmallCodebooks) {
+  expect_products({.rows = 33, .columns = 130, .codebook_size = 1});
+  expect_products({.rows = 33, .columns = 130, .codebook_size = 19});
+}
+
+TEST(CodebookMatmul, LargeBatch) {
+  expect_product({.rows = 70, .columns = 576, .sidecar = true}, Precision::kBf16, 512);
+}
+
+// An unsorted codebook has no narrow segments: where values are looked up by segments it takes the
+// F32 path, elsewhere fixed point, and the product is right on both.
+TEST(CodebookMatmul, UnsortedCodebook) {
+  const TensorShape shape{.rows = 33, .columns = 200, .sorted = false};
+  expect_products(shape);
+  for (const Isa isa : available_isas()) {
+    const CodebookMatrix matrix(make_tensor(shape, 11), {}, {.isa = isa});
+    const bool expected = isa != Isa::kScalar && isa != Isa::kAvx2;
+    EXPECT_EQ(matrix.fixed_point(), expected) << isa_name(isa);
+  }
+}
+
+// One entry far beyond the others leaves the others too few of the 16 bits.
+TEST(CodebookMatmul, CodebookThatDoesNotFitSixteenBits) {
+  CompressedTensor tensor = make_tensor({.rows = 33, .columns = 200}, 11);
+  tensor.codebook[255] = 1000.0F;
+  auto indices = std::make_shared<std::vector<std::byte>>(tensor.index_count(), std::byte{7});
+  tensor.indices = *indices;
+  tensor.index_owner = indices;
+  const auto x = gaussian(200, 3);
+  const auto expected = reference::codebook_matmul(tensor, {}, x, 1);
+  ThreadPool pool(1);
+  for (const Isa isa : available_isas()) {
+    const CodebookMatrix matrix(tensor, {}, {.isa = isa});
+    EXPECT_FALSE(matrix.fixed_point()) << isa_name(isa);
+    std::vector<float> y(33);
+    matrix.multiply(x, 1, y, pool);
+    EXPECT_LE(relative_error(y, expected), kF32Bound) << isa_name(isa);
+  }
+}
+
+// Every number at its extreme: sums of 32 bits must not overflow.
+TEST(CodebookMatmul, ExtremesDoNotOverflow) {
+  CompressedTensor tensor = make_tensor({.rows = 33, .columns = 256}, 11);
+  tensor.codebook.assign(256, 0.5F);
+  for (const float value : {1.0F, 1e30F, 1e-30F}) {
+    for (const std::size_t batch : {std::size_t{1}, std::size_t{16}}) {
+      std::vector<float> x(batch * 256, value);
+      x[5] = 3.0F * value;
+      const auto expected = reference::codebook_matmul(tensor, {}, x, batch);
+      ThreadPool pool(1);
+      for (const Isa isa : available_isas()) {
+        const CodebookMatrix matrix(tensor, {}, {.isa = isa});
+        std::vector<float> y(batch * 33);
+        matrix.multiply(x, batch, y, pool);
+        EXPECT_LE(relative_error(y, expected), bound_of(Precision::kBf16, isa, batch))
+            << isa_name(isa) << " x " << value;
+      }
+    }
+  }
+}
+
+TEST(CodebookMatmul, NumbersThatAreNotFiniteShowInTheirRow) {
+  const TensorShape shape{.rows = 33, .columns = 200};
+  ThreadPool pool(1);
+  for (const Isa isa : available_isas()) {
+    for (const std::size_t batch : {std::size_t{2}, std::size_t{12}}) {
+      const CodebookMatrix matrix(make_tensor(shape, 11), {}, {.isa = isa});
+      auto x = gaussian(batch * 200, 3);
+      x[200 + 77] = std::numeric_limits<float>::infinity();
+      std::vector<float> y(batch * 33);
+      matrix.multiply(x, batch, y, pool);
+      EXPECT_TRUE(std::isfinite(y[0])) << isa_name(isa);
+      EXPECT_FALSE(std::isfinite(y[33])) << isa_name(isa);
+    }
+  }
+}
+
+TEST(CodebookMatmul, ThreadsDoNotChangeTheResult) {
+  const TensorShape shape{.rows = 700, .columns = 330, .sidecar = true};
+  for (const Isa isa : available_isas()) {
+    const CodebookMatrix matrix(make_tensor(shape, 11), {}, {.isa = isa});
+    for (const std::size_t batch : {std::size_t{1}, std::size_t{5}, std::size_t{40}}) {
+      const auto x = gaussian(batch * 330, 3);
+      std::vector<float> alone(batch * 700);
+      std::vector<float> together(batch * 700);
+      ThreadPool one(1);
+      ThreadPool three(3);
+      matrix.multiply(x, batch, alone, one);
+      matrix.multiply(x, batch, together, three);
+      EXPECT_EQ(alone, together) << isa_name(isa) << " batch " << batch;
+    }
+  }
+}
+
+TEST(CodebookMatmul, WrongSizesAreRefused) {
+  const TensorShape shape{.rows = 4, .columns = 8};
+  ThreadPool pool(1);
+  const auto code_of = [](const auto& call) {
+    try {
+      call();
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode{};
+  };
+  const CodebookMatrix matrix(make_tensor(shape, 1));
+  std::vector<float> x(8);
+  std::vector<float> y(4);
+  EXPECT_EQ(code_of([&] { matrix.multiply(x, 2, y, pool); }), ErrorCode::kInvalidArgument);
+  y.resize(5);
+  EXPECT_EQ(code_of([&] { matrix.multiply(x, 1, y, pool); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { CodebookMatrix(make_tensor(shape, 1), {1.0F}); }),
+            ErrorCode::kInvalidArgument);
+  CompressedTensor cut = make_tensor(shape, 1);
+  cut.indices = cut.indices.first(31);
+  EXPECT_EQ(code_of([&] { CodebookMatrix{cut}; }), ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace helix

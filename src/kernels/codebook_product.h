@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+
+#include "base/thread_pool.h"
+#include "kernels/codebook_state.h"
+
+namespace helix {
+
+// The ways y (batch, rows) = x (batch, columns) * weight^T + bias is computed. Arguments are
+// checked.
+
+// Row by row: batch <= kMaxRowBatch.
+void fixed_row_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
+                       float* y, ThreadPool& pool);
+void f32_row_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
+                     float* y, ThreadPool& pool);
+// Panels of rows, decoded once for the whole batch.
+void fixed_tile_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
+                        float* y, ThreadPool& pool);
+void bf16_tile_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
+                       float* y, ThreadPool& pool);
+void f32_tile_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
+                      float* y, ThreadPool& pool);
+
+}  // namespace helix

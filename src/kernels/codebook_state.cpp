@@ -1,0 +1,118 @@
+#include "kernels/codebook_state.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace helix {
+namespace {
+
+// Above this the 16-bit form of a codebook is no better than BF16.
+constexpr double kLargestTableError = 6e-4;
+
+// How often entries occur in 16 stretches of the indices, and once more each: enough to weigh the
+// errors of a table, without reading the whole file.
+std::vector<std::uint64_t> sample_histogram(const CompressedTensor& tensor) {
+  constexpr std::uint64_t kStretches = 16;
+  std::vector<std::uint64_t> counts(tensor.codebook_size(), 1);
+  std::vector<std::uint16_t> part(4096);
+  const std::uint64_t total = tensor.index_count();
+  for (std::uint64_t i = 0; i < kStretches; ++i) {
+    const std::uint64_t begin = total / kStretches * i;
+    const std::uint64_t count = std::min<std::uint64_t>(part.size(), total - begin);
+    read_indices(tensor, begin, std::span(part).first(count));
+    for (std::uint64_t j = 0; j < count; ++j) ++counts[part[j]];
+  }
+  return counts;
+}
+
+// The least of 1, 2 and 4 by which the codebook's range takes in the outliers, or 4.
+float outlier_headroom(const CompressedTensor& tensor) {
+  float peak = 0.0F;
+  for (const float value : tensor.codebook) peak = std::max(peak, std::fabs(value));
+  float outlier = 0.0F;
+  for (const float value : tensor.sidecar_values) outlier = std::max(outlier, std::fabs(value));
+  if (outlier <= peak) return 1.0F;
+  return outlier <= 2.0F * peak ? 2.0F : 4.0F;
+}
+
+std::uint16_t index_at(const CompressedTensor& tensor, std::uint64_t position) {
+  std::uint16_t index = 0;
+  read_indices(tensor, position, std::span(&index, 1));
+  return index;
+}
+
+}  // namespace
+
+void prepare_tables(CodebookMatrix::State& state, Precision precision) {
+  const CompressedTensor& tensor = state.tensor;
+  const KernelTable& kernels = *state.kernels;
+  if (precision == Precision::kF32 || kernels.fixed_rows == nullptr ||
+      tensor.index_format != IndexFormat::kU8 || tensor.codebook_size() > 256) {
+    return;
+  }
+  const auto weights = sample_histogram(tensor);
+  const auto make = [&](float headroom) {
+    return make_fixed_tables(tensor.codebook, tensor.vector_size, weights, headroom,
+                             kernels.segmented);
+  };
+  state.row_tables = make(1.0F);
+  if (state.row_tables.relative_error > kLargestTableError) return;
+  state.fixed = true;
+  for (std::uint8_t i = 0; i < 64; ++i) state.position_of[kernels.column_order[i]] = i;
+  if (kernels.bf16_codebook) {
+    state.panel_tables = make_bf16_tables(tensor.codebook, tensor.vector_size);
+    return;
+  }
+  state.panel_tables = make(outlier_headroom(tensor));
+  if (state.panel_tables.relative_error > kLargestTableError) state.panel_tables = state.row_tables;
+}
+
+RowSidecar make_row_sidecar(const CompressedTensor& tensor) {
+  RowSidecar sidecar;
+  const std::size_t count = tensor.sidecar_positions.size();
+  if (count == 0) return sidecar;
+  sidecar.row_begin.assign(tensor.rows + 1, 0);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto position = static_cast<std::uint64_t>(tensor.sidecar_positions[i]);
+    const std::uint64_t column = position % tensor.columns;
+    const std::uint32_t d = tensor.vector_size;
+    const std::size_t entry = index_at(tensor, position / d);
+    ++sidecar.row_begin[position / tensor.columns + 1];
+    sidecar.columns.push_back(static_cast<std::uint32_t>(column));
+    sidecar.values.push_back(tensor.sidecar_values[i]);
+    sidecar.deltas.push_back(tensor.sidecar_values[i] - tensor.codebook[entry * d + position % d]);
+  }
+  for (std::size_t row = 0; row < tensor.rows; ++row) {
+    sidecar.row_begin[row + 1] += sidecar.row_begin[row];
+  }
+  return sidecar;
+}
+
+void decode_stored_row(const CodebookMatrix::State& state, std::size_t row, std::uint16_t* indices,
+                       float* out) {
+  const CompressedTensor& tensor = state.tensor;
+  const std::size_t count = tensor.index_columns();
+  const std::uint32_t d = tensor.vector_size;
+  const float* codebook = tensor.codebook.data();
+  if (tensor.index_format == IndexFormat::kU8 && d == 1) {
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(tensor.indices.data());
+    state.kernels->lookup_u8(codebook, bytes + row * count, count, out);
+  } else {
+    read_indices(tensor, row * count, std::span(indices, count));
+    if (d == 1) {
+      state.kernels->lookup_u16(codebook, indices, count, out);
+    } else {
+      for (std::size_t i = 0; i < count; ++i) {
+        const float* vector = codebook + std::size_t{indices[i]} * d;
+        for (std::uint32_t j = 0; j < d; ++j) out[i * d + j] = vector[j];
+      }
+    }
+  }
+  const RowSidecar& sidecar = state.sidecar;
+  if (sidecar.row_begin.empty()) return;
+  for (std::uint64_t i = sidecar.row_begin[row]; i < sidecar.row_begin[row + 1]; ++i) {
+    out[sidecar.columns[i]] = sidecar.values[i];
+  }
+}
+
+}  // namespace helix

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "helix/compressed_tensor.h"
+#include "kernels/codebook_matmul.h"
+#include "kernels/fixed_table.h"
+
+namespace helix {
+
+// The outliers of a matrix row by row (CSR), with what they are and what they add to the codebook's
+// value.
+struct RowSidecar {
+  std::vector<std::uint64_t> row_begin;  // (rows + 1), or empty where there are none
+  std::vector<std::uint32_t> columns;
+  std::vector<float> values;
+  std::vector<float> deltas;
+};
+
+struct CodebookMatrix::State {
+  CompressedTensor tensor;
+  std::vector<float> bias;
+  const KernelTable* kernels = nullptr;
+  bool fixed = false;
+  FixedTables row_tables;
+  FixedTables panel_tables;           // with headroom for outliers; BF16 where the tiles want it
+  std::uint8_t position_of[64] = {};  // the inverse of column_order
+  std::vector<float> inverse_scales;  // 1 / channel_scales
+  RowSidecar sidecar;
+
+  std::size_t rows() const { return tensor.rows; }
+  std::size_t columns() const { return tensor.columns; }
+};
+
+void prepare_tables(CodebookMatrix::State& state, Precision precision);
+RowSidecar make_row_sidecar(const CompressedTensor& tensor);
+
+// One row as codebook and sidecar give it, before the low-rank part and channel_scales.
+// `indices` has room for the row's.
+void decode_stored_row(const CodebookMatrix::State& state, std::size_t row, std::uint16_t* indices,
+                       float* out);
+
+}  // namespace helix

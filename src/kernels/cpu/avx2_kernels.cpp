@@ -1,0 +1,234 @@
+// AVX2, FMA and F16C.
+//
+// Codebook values have no 256-entry lookup here, and gathers are slow. A byte plane of 256
+// residuals is 16 byte shuffles and a tree of blends; together with an 8-bit base and an 8-bit
+// multiplier per segment of 16 entries (one shuffle each) one vpmaddubsw makes the 16-bit value:
+//   value = 255 * base + multiplier * residual.
+
+#include "kernels/cpu/cpu_tables.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+namespace helix {
+namespace avx2 {
+namespace {
+
+constexpr int kLanes = 8;
+constexpr int kTileBatch = 6;
+constexpr int kFixedTileBatch = 4;
+
+#include "kernels/cpu/lanes.inl"
+
+static inline Vec load_half(const std::byte* from) {
+  return (Vec)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+}
+
+static inline void transpose(const float* in, std::size_t in_stride, float* out,
+                             std::size_t out_stride) {
+  __m256 a[8];
+  __m256 b[8];
+  for (std::size_t i = 0; i < 8; ++i) a[i] = _mm256_loadu_ps(in + i * in_stride);
+  for (std::size_t i = 0; i < 8; i += 2) {
+    b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+    b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+  }
+  for (std::size_t i = 0; i < 8; i += 4) {
+    a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+    a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
+    a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
+    a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xee);
+  }
+  for (std::size_t i = 0; i < 4; ++i) {
+    _mm256_storeu_ps(out + i * out_stride, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
+    _mm256_storeu_ps(out + (i + 4) * out_stride, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
+  }
+}
+
+#include "kernels/cpu/everyday.inl"
+#include "kernels/cpu/f32_products.inl"
+// After the products, whose panels it uses.
+#include "kernels/cpu/attention_block.inl"
+#include "kernels/cpu/fill_table.inl"
+
+using IntAcc = __m256i;
+
+static inline IntAcc zero_sum() { return _mm256_setzero_si256(); }
+
+static inline IntAcc load_pairs(const void* from) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(from));
+}
+
+static inline IntAcc broadcast_pair(const std::int16_t* from) {
+  std::int32_t pair;
+  __builtin_memcpy(&pair, from, sizeof(pair));
+  return _mm256_set1_epi32(pair);
+}
+
+static inline IntAcc dot(IntAcc sum, IntAcc w, IntAcc x) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(w, x));
+}
+
+static inline Vec to_floats(IntAcc sum) { return (Vec)_mm256_cvtepi32_ps(sum); }
+
+#include "kernels/cpu/fixed_products.inl"
+
+// Where unpacking within 128-bit lanes leaves the 64 columns of two vectors of 32 indices.
+constexpr std::uint8_t kColumnOrder[64] = {
+    0,  1,  2,  3,  4,  5,  6,  7,  16, 17, 18, 19, 20, 21, 22, 23, 8,  9,  10, 11, 12, 13,
+    14, 15, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 48, 49, 50, 51,
+    52, 53, 54, 55, 40, 41, 42, 43, 44, 45, 46, 47, 56, 57, 58, 59, 60, 61, 62, 63};
+
+struct Lookup {
+  __m256i low_nibbles;
+  __m256i bits[4];  // bit 4, 5, 6, 7 of the index as the sign of its byte
+};
+
+static inline Lookup prepare(__m256i indices) {
+  return {_mm256_and_si256(indices, _mm256_set1_epi8(15)),
+          {_mm256_slli_epi16(indices, 3), _mm256_slli_epi16(indices, 2),
+           _mm256_slli_epi16(indices, 1), indices}};
+}
+
+// The entries [16 * kFirst, 16 * (kFirst + 2^kLevel)) of a byte plane.
+template <int kLevel, int kFirst>
+static inline __m256i pick(const std::uint8_t* plane, const Lookup& lookup) {
+  if constexpr (kLevel == 0) {
+    const auto* segment = reinterpret_cast<const __m128i*>(plane + 16 * kFirst);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(segment)),
+                               lookup.low_nibbles);
+  } else {
+    constexpr int kSecond = kFirst + (1 << (kLevel - 1));
+    return _mm256_blendv_epi8(pick<kLevel - 1, kFirst>(plane, lookup),
+                              pick<kLevel - 1, kSecond>(plane, lookup), lookup.bits[kLevel - 1]);
+  }
+}
+
+struct Segments {
+  __m256i base;
+  __m256i multiplier;
+};
+
+static inline Segments load_segments(const FixedTable& table) {
+  return {_mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(table.base))),
+          _mm256_broadcastsi128_si256(
+              _mm_load_si128(reinterpret_cast<const __m128i*>(table.multiplier)))};
+}
+
+// 32 indices to 2 x 16 values in column order.
+static inline void decode(const FixedTable& table, const Segments& segments, __m256i indices,
+                          __m256i* values) {
+  const __m256i residual = pick<4, 0>(table.residual, prepare(indices));
+  const __m256i segment = _mm256_and_si256(_mm256_srli_epi16(indices, 4), _mm256_set1_epi8(15));
+  const __m256i base = _mm256_shuffle_epi8(segments.base, segment);
+  const __m256i multiplier = _mm256_shuffle_epi8(segments.multiplier, segment);
+  const __m256i ones = _mm256_set1_epi8(-1);  // 255
+  values[0] = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(residual, ones),
+                                   _mm256_unpacklo_epi8(multiplier, base));
+  values[1] = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(residual, ones),
+                                   _mm256_unpackhi_epi8(multiplier, base));
+}
+
+// The block's 64 values; indices past the end count as 0.
+static inline void decode_block(const FixedTable& table, const Segments& segments,
+                                const std::uint8_t* indices, std::size_t count, __m256i* values) {
+  alignas(32) std::uint8_t part[kFixedBlock] = {};
+  if (count < kFixedBlock) {
+    __builtin_memcpy(part, indices, count);
+    indices = part;
+  }
+  decode(table, segments, load_pairs(indices), values);
+  decode(table, segments, load_pairs(indices + 32), values + 2);
+}
+
+template <int kBatch>
+static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
+                          std::size_t index_columns, std::size_t begin, std::size_t end,
+                          const FixedInput& x, std::size_t first, bool accumulate, float* y,
+                          std::size_t y_stride) {
+  const Segments segments = load_segments(table);
+  for (std::size_t row = begin; row < end; ++row) {
+    const std::uint8_t* from = indices + row * index_columns;
+    Vec sums[kBatch] = {};
+    for (std::size_t block = 0; block < x.blocks; ++block) {
+      __m256i w[4];
+      const std::size_t done = block * kFixedBlock;
+      decode_block(table, segments, from + done, index_columns - done, w);
+      for (int n = 0; n < kBatch; ++n) {
+        const std::size_t at = (first + n) * x.blocks + block;
+        const std::int16_t* v = x.values + at * kFixedBlock;
+        IntAcc sum = _mm256_madd_epi16(w[0], load_pairs(v));
+        sum = dot(sum, w[1], load_pairs(v + 16));
+        sum = dot(sum, w[2], load_pairs(v + 32));
+        sum = dot(sum, w[3], load_pairs(v + 48));
+        sums[n] += to_floats(sum) * broadcast(x.scales[at]);
+      }
+    }
+    for (int n = 0; n < kBatch; ++n) {
+      float* to = y + (first + n) * y_stride + row;
+      const float product = sum_lanes(sums[n]) * table.scale;
+      *to = accumulate ? *to + product : product;
+    }
+  }
+}
+
+static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
+                       std::size_t index_columns, std::size_t begin, std::size_t end,
+                       const FixedInput& x, bool accumulate, float* y,
+                       std::size_t y_stride) noexcept {
+  std::size_t n = 0;
+  const auto advance = [&](auto rows_of, std::size_t batch) {
+    for (; n + batch <= x.batch; n += batch) {
+      rows_of(table, indices, index_columns, begin, end, x, n, accumulate, y, y_stride);
+    }
+  };
+  advance(fixed_rows_of<8>, 8);
+  advance(fixed_rows_of<4>, 4);
+  advance(fixed_rows_of<2>, 2);
+  advance(fixed_rows_of<1>, 1);
+}
+
+static void fixed_panel(const FixedTable& table, const std::uint8_t* indices,
+                        std::size_t index_columns, std::size_t row, std::size_t rows,
+                        std::uint16_t* panel) noexcept {
+  const Segments segments = load_segments(table);
+  for (std::size_t done = 0; done < index_columns; done += kFixedBlock) {
+    alignas(32) float squares[4][kLanes * kLanes];  // pairs of 16-bit values
+    for (std::size_t first = 0; first < kPanelRows; first += kLanes) {
+      for (std::size_t r = 0; r < kLanes; ++r) {
+        __m256i w[4] = {};
+        if (first + r < rows) {
+          const std::uint8_t* from = indices + (row + first + r) * index_columns + done;
+          decode_block(table, segments, from, index_columns - done, w);
+        }
+        for (std::size_t i = 0; i < 4; ++i) store(squares[i] + r * kLanes, (Vec)w[i]);
+      }
+      auto* to = reinterpret_cast<float*>(panel) + done / 2 * kPanelRows + first;
+      for (std::size_t i = 0; i < 4; ++i) {
+        transpose(squares[i], kLanes, to + i * kLanes * kPanelRows, kPanelRows);
+      }
+    }
+  }
+}
+
+static KernelTable make_table() {
+  KernelTable table = everyday_table(Isa::kAvx2);
+  table.column_order = kColumnOrder;
+  table.segmented = true;
+  table.fixed_rows = fixed_rows;
+  table.fixed_panel = fixed_panel;
+  table.fixed_multiply = fixed_multiply;
+  return table;
+}
+
+}  // namespace
+}  // namespace avx2
+
+const KernelTable& avx2_kernels() noexcept {
+  static const KernelTable table = avx2::make_table();
+  return table;
+}
+
+}  // namespace helix
+
+#endif

@@ -1,0 +1,164 @@
+// F32 matrix products: row by row for small batches, panels for large ones. Included after
+// lanes.inl; needs transpose(const float* in, in_stride, float* out, out_stride) of kLanes x kLanes
+// and constants kTileBatch, kTileVectors.
+//
+// A panel holds kPanelRows = 2 * kLanes rows of weights step by step, so that a tile of
+// kTileBatch x kPanelRows sums stays in registers: per step two loads of weights and one broadcast
+// of x for every batch row.
+
+constexpr std::size_t kPanelRows = 2 * kLanes;
+
+template <WeightType kType, int kBatch>
+static void f32_rows_of(const WeightRows& weights, std::size_t begin, std::size_t end,
+                        const float* x, float* y, std::size_t y_stride) {
+  constexpr std::size_t kBytes = weight_bytes<kType>();
+  const std::size_t columns = weights.columns;
+  for (std::size_t row = begin; row < end; ++row) {
+    const std::byte* from = weights.data + row * columns * kBytes;
+    Vec sums[kBatch][2] = {};
+    std::size_t i = 0;
+    for (; i + 2 * kLanes <= columns; i += 2 * kLanes) {
+      const Vec first = load_weights<kType>(from + i * kBytes);
+      const Vec second = load_weights<kType>(from + (i + kLanes) * kBytes);
+      for (int n = 0; n < kBatch; ++n) {
+        sums[n][0] += first * load(x + n * columns + i);
+        sums[n][1] += second * load(x + n * columns + i + kLanes);
+      }
+    }
+    for (int n = 0; n < kBatch; ++n) {
+      float sum = sum_lanes(sums[n][0] + sums[n][1]);
+      for (std::size_t j = i; j < columns; ++j) {
+        sum += load_weight<kType>(from + j * kBytes) * x[n * columns + j];
+      }
+      y[n * y_stride + row] = sum;
+    }
+  }
+}
+
+template <WeightType kType>
+static void f32_rows_typed(const WeightRows& weights, std::size_t begin, std::size_t end,
+                           const float* x, std::size_t batch, float* y, std::size_t y_stride) {
+  while (batch >= 4) {
+    f32_rows_of<kType, 4>(weights, begin, end, x, y, y_stride);
+    x += 4 * weights.columns;
+    y += 4 * y_stride;
+    batch -= 4;
+  }
+  switch (batch) {
+    case 3: return f32_rows_of<kType, 3>(weights, begin, end, x, y, y_stride);
+    case 2: return f32_rows_of<kType, 2>(weights, begin, end, x, y, y_stride);
+    case 1: return f32_rows_of<kType, 1>(weights, begin, end, x, y, y_stride);
+    default: return;
+  }
+}
+
+static void f32_rows(const WeightRows& weights, std::size_t begin, std::size_t end, const float* x,
+                     std::size_t batch, float* y, std::size_t y_stride) noexcept {
+  switch (weights.type) {
+    case WeightType::kF32:
+      return f32_rows_typed<WeightType::kF32>(weights, begin, end, x, batch, y, y_stride);
+    case WeightType::kF16:
+      return f32_rows_typed<WeightType::kF16>(weights, begin, end, x, batch, y, y_stride);
+    case WeightType::kBF16:
+      return f32_rows_typed<WeightType::kBF16>(weights, begin, end, x, batch, y, y_stride);
+  }
+}
+
+// kLanes columns of one row as floats; columns past the end are zero.
+template <WeightType kType>
+static inline Vec load_columns(const std::byte* row, std::size_t begin, std::size_t end) {
+  constexpr std::size_t kBytes = weight_bytes<kType>();
+  if (begin + kLanes <= end) return load_weights<kType>(row + begin * kBytes);
+  if (begin >= end) return Vec{};
+  alignas(64) std::byte part[kLanes * 4] = {};
+  __builtin_memcpy(part, row + begin * kBytes, (end - begin) * kBytes);
+  return load_weights<kType>(part);
+}
+
+template <WeightType kType>
+static void f32_panel_of(const WeightRows& weights, std::size_t row, std::size_t rows,
+                         std::size_t begin, std::size_t count, float* panel) {
+  const std::size_t row_bytes = weights.columns * weight_bytes<kType>();
+  float square[kLanes * kLanes];
+  for (std::size_t column = begin; column < begin + count; column += kLanes) {
+    for (std::size_t first = 0; first < kPanelRows; first += kLanes) {
+      for (std::size_t r = 0; r < kLanes; ++r) {
+        const std::byte* from = weights.data + (row + first + r) * row_bytes;
+        const Vec v = first + r < rows ? load_columns<kType>(from, column, begin + count) : Vec{};
+        store(square + r * kLanes, v);
+      }
+      transpose(square, kLanes, panel + (column - begin) * kPanelRows + first, kPanelRows);
+    }
+  }
+}
+
+static void f32_panel(const WeightRows& weights, std::size_t row, std::size_t rows,
+                      std::size_t begin, std::size_t count, float* panel) noexcept {
+  switch (weights.type) {
+    case WeightType::kF32:
+      return f32_panel_of<WeightType::kF32>(weights, row, rows, begin, count, panel);
+    case WeightType::kF16:
+      return f32_panel_of<WeightType::kF16>(weights, row, rows, begin, count, panel);
+    case WeightType::kBF16:
+      return f32_panel_of<WeightType::kBF16>(weights, row, rows, begin, count, panel);
+  }
+}
+
+// tile (kBatch, kPanelRows) with rows `tile_stride` apart += x * panel, steps `panel_stride` apart.
+template <int kBatch>
+static inline void f32_tile(const float* panel, std::size_t panel_stride, std::size_t steps,
+                            const float* x, std::size_t x_stride, float* tile,
+                            std::size_t tile_stride) {
+  Vec first[kBatch];
+  Vec second[kBatch];
+  for (int n = 0; n < kBatch; ++n) {
+    first[n] = load(tile + n * tile_stride);
+    second[n] = load(tile + n * tile_stride + kLanes);
+  }
+  for (std::size_t step = 0; step < steps; ++step) {
+    const Vec w0 = load(panel + step * panel_stride);
+    const Vec w1 = load(panel + step * panel_stride + kLanes);
+    for (int n = 0; n < kBatch; ++n) {
+      const Vec v = broadcast(x[n * x_stride + step]);
+      first[n] += w0 * v;
+      second[n] += w1 * v;
+    }
+  }
+  for (int n = 0; n < kBatch; ++n) {
+    store(tile + n * tile_stride, first[n]);
+    store(tile + n * tile_stride + kLanes, second[n]);
+  }
+}
+
+static void f32_tiles(const float* panel, std::size_t panel_stride, std::size_t steps,
+                      const float* x, std::size_t x_stride, std::size_t batch, float* tile,
+                      std::size_t tile_stride) {
+  std::size_t n = 0;
+  for (; n + kTileBatch <= batch; n += kTileBatch) {
+    f32_tile<kTileBatch>(panel, panel_stride, steps, x + n * x_stride, x_stride,
+                         tile + n * tile_stride, tile_stride);
+  }
+  for (; n + 2 <= batch; n += 2) {
+    f32_tile<2>(panel, panel_stride, steps, x + n * x_stride, x_stride, tile + n * tile_stride,
+                tile_stride);
+  }
+  if (n < batch) {
+    f32_tile<1>(panel, panel_stride, steps, x + n * x_stride, x_stride, tile + n * tile_stride,
+                tile_stride);
+  }
+}
+
+static void f32_multiply(const float* panel, std::size_t steps, const float* x,
+                         std::size_t x_stride, std::size_t batch, float* tile) noexcept {
+  f32_tiles(panel, kPanelRows, steps, x, x_stride, batch, tile, kPanelRows);
+}
+
+static void lookup_u8(const float* table, const std::uint8_t* indices, std::size_t count,
+                      float* out) noexcept {
+  for (std::size_t i = 0; i < count; ++i) out[i] = table[indices[i]];
+}
+
+static void lookup_u16(const float* table, const std::uint16_t* indices, std::size_t count,
+                       float* out) noexcept {
+  for (std::size_t i = 0; i < count; ++i) out[i] = table[indices[i]];
+}

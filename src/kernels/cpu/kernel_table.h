@@ -1,0 +1,141 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/isa.h"
+
+// What every instruction set provides: plain functions over raw pointers, all noexcept, none
+// allocates. Every instruction set is a file of its own, compiled with its own flags inside a
+// namespace of its own; such a file calls nothing inline from outside (not even std::), because the
+// linker would keep one copy for all machines.
+namespace helix {
+
+// Columns that share one scale in the 16-bit fixed-point product.
+inline constexpr std::size_t kFixedBlock = 64;
+// Batch rows that the row-wise (unpacked) products take at once.
+inline constexpr std::size_t kMaxRowBatch = 8;
+
+enum class WeightType : std::uint8_t { kF32, kF16, kBF16 };
+
+// One component of a codebook with at most 256 entries as 16-bit numbers. entry = scale * value.
+struct FixedTable {
+  alignas(64) std::uint8_t low[256];   // plane of the values' low bytes
+  alignas(64) std::uint8_t high[256];  // and high bytes
+  alignas(64) std::uint16_t values[256];
+  // value = 255 * base[i / 16] + multiplier[i / 16] * residual[i], nearly: what byte shuffles of 16
+  // entries can look up (AVX2).
+  alignas(64) std::uint8_t residual[256];
+  alignas(16) std::int8_t base[16];
+  alignas(16) std::int8_t multiplier[16];
+  float scale;
+};
+
+// Row-major weights of any type, at any alignment.
+struct WeightRows {
+  const std::byte* data;
+  std::size_t columns;
+  WeightType type;
+};
+
+// x as 16-bit fixed point: (batch, blocks, 64) values in the table's column order and (batch,
+// blocks) scales. The sum of the magnitudes of a block is at most 65,000, so that its product with
+// 16-bit weights fits in 32 bits.
+struct FixedInput {
+  const std::int16_t* values;
+  const float* scales;
+  std::size_t blocks;
+  std::size_t batch;
+};
+
+struct AttentionTask {
+  const float* queries;  // (rows, head_dim), each `query_stride` apart
+  float* out;            // like queries
+  const std::size_t* row_offset;
+  const std::size_t* row_position;  // last position row i may see
+  std::size_t rows;                 // at most kAttentionRows
+  const std::byte* keys;            // (positions, head_dim)
+  const std::byte* values;
+  WeightType type;
+  std::size_t head_dim;
+  std::size_t position_begin;  // first position any row may see
+  std::size_t position_end;
+  std::size_t window;  // row i sees the positions above row_position[i] - window; 0: all
+  float scale;
+  float* scratch;  // attention_scratch(head_dim) floats, aligned to 64 bytes
+};
+inline constexpr std::size_t kAttentionRows = 64;
+inline constexpr std::size_t kAttentionTile = 64;
+
+struct KernelTable {
+  Isa isa;
+
+  // F32 products. y[n * y_stride + row] for rows [begin, end); batch <= kMaxRowBatch.
+  void (*f32_rows)(const WeightRows& weights, std::size_t begin, std::size_t end, const float* x,
+                   std::size_t batch, float* y, std::size_t y_stride) noexcept;
+  // Rows of a panel. A panel is (steps, panel_rows) of F32, or (steps, panel_rows, 2) of 16-bit
+  // numbers with two columns per step.
+  std::size_t panel_rows;
+  // Columns [begin, begin + count) of `rows` <= panel_rows rows; the other rows become zero. count
+  // may be padded: out has steps for round_up(count, 16).
+  void (*f32_panel)(const WeightRows& weights, std::size_t row, std::size_t rows, std::size_t begin,
+                    std::size_t count, float* panel) noexcept;
+  // tile (batch, panel_rows) += x (batch, steps) * panel.
+  void (*f32_multiply)(const float* panel, std::size_t steps, const float* x, std::size_t x_stride,
+                       std::size_t batch, float* tile) noexcept;
+  // out[i] = table[indices[i]].
+  void (*lookup_u8)(const float* table, const std::uint8_t* indices, std::size_t count,
+                    float* out) noexcept;
+  void (*lookup_u16)(const float* table, const std::uint16_t* indices, std::size_t count,
+                     float* out) noexcept;
+
+  // 16-bit fixed point, null where this instruction set has none. Indices of one row are
+  // index_columns apart.
+  const std::uint8_t* column_order;  // (64): the column at each position of a block
+  bool segmented;                    // looks values up as base, multiplier and residual
+  // x (columns) times inverse_scales (or null), of component `component` of `vector_size`.
+  void (*quantize)(const float* x, const float* inverse_scales, std::size_t index_columns,
+                   std::size_t vector_size, const std::uint8_t* column_order, std::int16_t* values,
+                   float* scales) noexcept;
+  // y[n * y_stride + row] (+)= the product of rows [begin, end); batch <= kMaxRowBatch.
+  void (*fixed_rows)(const FixedTable& table, const std::uint8_t* indices,
+                     std::size_t index_columns, std::size_t begin, std::size_t end,
+                     const FixedInput& x, bool accumulate, float* y, std::size_t y_stride) noexcept;
+  void (*fixed_panel)(const FixedTable& table, const std::uint8_t* indices,
+                      std::size_t index_columns, std::size_t row, std::size_t rows,
+                      std::uint16_t* panel) noexcept;
+  // tile (batch, panel_rows) += x * panel, for the blocks that x has.
+  void (*fixed_multiply)(const std::uint16_t* panel, const FixedInput& x, float table_scale,
+                         float* tile) noexcept;
+
+  // BF16 products, null where this instruction set has none. Columns are padded to 32.
+  void (*bf16_panel)(const std::byte* weights, std::size_t columns, std::size_t row,
+                     std::size_t rows, std::uint16_t* panel) noexcept;
+  // tile (batch, panel_rows) += x (batch, 2 * steps) * panel. steps is a multiple of 16; x and
+  // tile have room for a multiple of 32 batch rows.
+  void (*bf16_multiply)(const std::uint16_t* panel, std::size_t steps, const std::uint16_t* x,
+                        std::size_t batch, float* tile) noexcept;
+  bool bf16_codebook;  // codebook panels are BF16 too (the tiles know nothing else)
+
+  void (*rms_norm)(const float* x, const float* weight, std::size_t size, float epsilon,
+                   float* out) noexcept;
+  void (*softmax)(const float* x, std::size_t size, float* out) noexcept;
+  void (*silu_multiply)(const float* gate, const float* up, std::size_t size, float* out) noexcept;
+  void (*add)(const float* x, std::size_t size, float* sum) noexcept;
+  void (*rope)(float* head, const float* cosines, const float* sines, std::size_t half) noexcept;
+  double (*log_sum_exp)(const float* x, std::size_t size) noexcept;
+  void (*attention)(const AttentionTask& task) noexcept;
+};
+
+// Floats of scratch that one attention task needs.
+inline constexpr std::size_t attention_scratch(std::size_t head_dim) {
+  const std::size_t padded = (head_dim + 31) / 32 * 32;
+  return kAttentionRows * (2 * padded + kAttentionTile + 2) + 2 * kAttentionTile * padded;
+}
+
+// The table of an instruction set that this machine has.
+const KernelTable& kernel_table(Isa isa) noexcept;
+// The table of active_isa().
+const KernelTable& active_kernels();
+
+}  // namespace helix

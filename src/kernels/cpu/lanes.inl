@@ -1,0 +1,117 @@
+// Vectors of kLanes floats by the compilers' own vector types. Included inside the namespace of one
+// instruction set, after kLanes is defined; everything here is static, because every instruction
+// set has its own.
+
+typedef float Vec __attribute__((vector_size(kLanes * 4)));
+typedef std::int32_t IntVec __attribute__((vector_size(kLanes * 4)));
+typedef std::uint16_t HalfVec __attribute__((vector_size(kLanes * 2)));
+typedef std::uint32_t WordVec __attribute__((vector_size(kLanes * 4)));
+
+// Provided by the file that includes this one: kLanes half floats; a square of kLanes x kLanes
+// floats.
+static inline Vec load_half(const std::byte* from);
+static inline void transpose(const float* in, std::size_t in_stride, float* out,
+                             std::size_t out_stride);
+
+static inline Vec load(const void* from) {
+  Vec v;
+  __builtin_memcpy(&v, from, sizeof(v));
+  return v;
+}
+
+static inline void store(void* to, Vec v) { __builtin_memcpy(to, &v, sizeof(v)); }
+
+static inline Vec broadcast(float value) { return value - Vec{}; }
+
+static inline Vec select(IntVec condition, Vec yes, Vec no) {
+  return (Vec)((condition & (IntVec)yes) | (~condition & (IntVec)no));
+}
+
+static inline Vec larger(Vec a, Vec b) { return select((IntVec)(a > b), a, b); }
+
+static inline float smaller_of(float a, float b) { return a < b ? a : b; }
+
+static inline std::size_t smaller_size(std::size_t a, std::size_t b) { return a < b ? a : b; }
+
+static inline float sum_lanes(Vec v) {
+  float lanes[kLanes];
+  store(lanes, v);
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+  }
+  return lanes[0];
+}
+
+static inline float largest_lane(Vec v) {
+  float lanes[kLanes];
+  store(lanes, v);
+  float largest = lanes[0];
+  for (int i = 1; i < kLanes; ++i) largest = lanes[i] > largest ? lanes[i] : largest;
+  return largest;
+}
+
+// The first `count` < kLanes floats, the rest `fill`.
+static inline Vec load_part(const float* from, std::size_t count, float fill) {
+  float lanes[kLanes];
+  for (int i = 0; i < kLanes; ++i) lanes[i] = fill;
+  for (std::size_t i = 0; i < count; ++i) lanes[i] = from[i];
+  return load(lanes);
+}
+
+static inline void store_part(float* to, Vec v, std::size_t count) {
+  float lanes[kLanes];
+  store(lanes, v);
+  for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];
+}
+
+// e^x within 2 units in the last place for x in [-87, 88]; smaller x give about 1e-38, larger ones
+// infinity, NaN stays NaN. Argument reduction and polynomial as in Cephes' expf.
+static inline Vec exponential(Vec x) {
+  const Vec low = broadcast(-87.3F);
+  const Vec clamped = select((IntVec)(x < low), low, x);
+  const Vec magic = broadcast(12582912.0F);  // 1.5 * 2^23: adding it rounds to an integer
+  const Vec shifted = clamped * broadcast(1.44269504F) + magic;
+  const Vec n = shifted - magic;
+  Vec r = clamped - n * broadcast(0.693359375F);
+  r = r - n * broadcast(-2.12194440e-4F);
+  Vec p = broadcast(1.9875691500e-4F);
+  p = p * r + broadcast(1.3981999507e-3F);
+  p = p * r + broadcast(8.3334519073e-3F);
+  p = p * r + broadcast(4.1665795894e-2F);
+  p = p * r + broadcast(1.6666665459e-1F);
+  p = p * r + broadcast(5.0000001201e-1F);
+  p = p * r * r + r + broadcast(1.0F);
+  const IntVec exponent = ((IntVec)shifted - (IntVec)magic) << 23;
+  const Vec result = (Vec)((IntVec)p + exponent);
+  const Vec infinite = broadcast(__builtin_inff());
+  return select((IntVec)(x > broadcast(88.0F)), infinite, result);
+}
+
+// Weights of any type as floats.
+template <WeightType kType>
+static inline Vec load_weights(const std::byte* from) {
+  if constexpr (kType == WeightType::kF32) {
+    return load(from);
+  } else if constexpr (kType == WeightType::kBF16) {
+    HalfVec half;
+    __builtin_memcpy(&half, from, sizeof(half));
+    return (Vec)(__builtin_convertvector(half, WordVec) << 16);
+  } else {
+    return load_half(from);
+  }
+}
+
+template <WeightType kType>
+static inline float load_weight(const std::byte* from) {
+  constexpr std::size_t kBytes = kType == WeightType::kF32 ? 4 : 2;
+  alignas(64) std::byte bytes[kLanes * 4] = {};
+  __builtin_memcpy(bytes, from, kBytes);
+  float lanes[kLanes];
+  store(lanes, load_weights<kType>(bytes));
+  return lanes[0];
+}
+
+template <WeightType kType>
+constexpr std::size_t weight_bytes() {
+  return kType == WeightType::kF32 ? 4 : 2;
+}

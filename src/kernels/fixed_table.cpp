@@ -1,0 +1,111 @@
+#include "kernels/fixed_table.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "helix/tensor.h"
+
+namespace helix {
+namespace {
+
+constexpr int kSegment = 16;
+constexpr int kBaseStep = 255;
+// Leaves the lowest segment a base within 8 bits.
+constexpr float kSegmentedPeak = 127.0F * kBaseStep;
+constexpr float kPeak = 32767.0F;
+
+void set_value(FixedTable& table, std::size_t index, std::uint16_t bits) {
+  table.values[index] = bits;
+  table.low[index] = static_cast<std::uint8_t>(bits & 0xffU);
+  table.high[index] = static_cast<std::uint8_t>(bits >> 8);
+}
+
+// Fits base, multiplier and residuals to 16 whole numbers and replaces them by what these give.
+void fit_segment(FixedTable& table, int segment, std::span<int> wanted) {
+  const auto [lowest, highest] = std::minmax_element(wanted.begin(), wanted.end());
+  const int base = std::clamp(static_cast<int>(std::floor(*lowest / double{kBaseStep})), -128, 127);
+  const int span = *highest - base * kBaseStep;
+  const int multiplier = std::clamp((span + 254) / 255, 1, 127);
+  table.base[segment] = static_cast<std::int8_t>(base);
+  table.multiplier[segment] = static_cast<std::int8_t>(multiplier);
+  for (int i = 0; i < kSegment; ++i) {
+    const int offset = wanted[i] - base * kBaseStep;
+    const int residual = std::clamp((offset + multiplier / 2) / multiplier, 0, 255);
+    table.residual[segment * kSegment + i] = static_cast<std::uint8_t>(residual);
+    wanted[i] = std::min(32767, base * kBaseStep + multiplier * residual);
+  }
+}
+
+struct Error2 {
+  double error = 0.0;
+  double total = 0.0;
+};
+
+Error2 fill(FixedTable& table, std::span<const float> values,
+            std::span<const std::uint64_t> weights, float headroom, bool segmented) {
+  float peak = 0.0F;
+  for (const float value : values) peak = std::max(peak, std::fabs(value));
+  table.scale = peak * headroom / (segmented ? kSegmentedPeak : kPeak);
+  const double inverse = table.scale > 0.0F ? 1.0 / static_cast<double>(table.scale) : 0.0;
+  int wanted[256] = {};
+  for (std::size_t i = 0; i < 256; ++i) {
+    // Entries the codebook lacks repeat its last one, so that they widen no segment.
+    const float value = values[std::min(i, values.size() - 1)];
+    wanted[i] = static_cast<int>(std::lround(static_cast<double>(value) * inverse));
+  }
+  if (segmented) {
+    for (int segment = 0; segment < 256 / kSegment; ++segment) {
+      fit_segment(table, segment, std::span(wanted).subspan(segment * kSegment, kSegment));
+    }
+  }
+  Error2 sums;
+  for (std::size_t i = 0; i < 256; ++i) {
+    set_value(table, i, static_cast<std::uint16_t>(wanted[i]));
+    if (i >= values.size()) continue;
+    const double exact = values[i];
+    const double error = exact - static_cast<double>(table.scale) * wanted[i];
+    sums.error += static_cast<double>(weights[i]) * error * error;
+    sums.total += static_cast<double>(weights[i]) * exact * exact;
+  }
+  return sums;
+}
+
+std::vector<float> component_of(std::span<const float> codebook, std::uint32_t vector_size,
+                                std::uint32_t component) {
+  std::vector<float> values;
+  for (std::size_t i = component; i < codebook.size(); i += vector_size) {
+    values.push_back(codebook[i]);
+  }
+  return values;
+}
+
+}  // namespace
+
+FixedTables make_fixed_tables(std::span<const float> codebook, std::uint32_t vector_size,
+                              std::span<const std::uint64_t> weights, float headroom,
+                              bool segmented) {
+  FixedTables tables;
+  Error2 sums;
+  for (std::uint32_t component = 0; component < vector_size; ++component) {
+    const auto values = component_of(codebook, vector_size, component);
+    const Error2 part =
+        fill(tables.components.emplace_back(), values, weights, headroom, segmented);
+    sums.error += part.error;
+    sums.total += part.total;
+  }
+  tables.relative_error = sums.total > 0.0 ? std::sqrt(sums.error / sums.total) : 0.0;
+  return tables;
+}
+
+FixedTables make_bf16_tables(std::span<const float> codebook, std::uint32_t vector_size) {
+  FixedTables tables;
+  for (std::uint32_t component = 0; component < vector_size; ++component) {
+    const auto values = component_of(codebook, vector_size, component);
+    FixedTable& table = tables.components.emplace_back();
+    table.scale = 1.0F;
+    for (std::size_t i = 0; i < values.size(); ++i) set_value(table, i, float_to_bf16(values[i]));
+  }
+  return tables;
+}
+
+}  // namespace helix

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/cpu/kernel_table.h"
+
+namespace helix {
+
+// A codebook of at most 256 vectors of `vector_size` as one 16-bit table per component.
+struct FixedTables {
+  std::vector<FixedTable> components;
+  double relative_error = 0.0;  // of the values, weighted: root mean square over root mean square
+};
+
+// `codebook` (k, vector_size); `weights` how often each of the k entries occurs. The largest number
+// the tables stand for is `headroom` times the codebook's largest. `segmented` as in KernelTable.
+FixedTables make_fixed_tables(std::span<const float> codebook, std::uint32_t vector_size,
+                              std::span<const std::uint64_t> weights, float headroom,
+                              bool segmented);
+
+// The same tables with BF16 values, for the tiles.
+FixedTables make_bf16_tables(std::span<const float> codebook, std::uint32_t vector_size);
+
+}  // namespace helix

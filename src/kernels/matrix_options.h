@@ -1,0 +1,16 @@
+#pragma once
+
+#include <optional>
+
+#include "kernels/isa.h"
+#include "kernels/precision.h"
+
+namespace helix {
+
+// How a weight matrix is prepared for products.
+struct MatrixOptions {
+  Precision precision = Precision::kBf16;
+  std::optional<Isa> isa = {};  // active_isa() where empty
+};
+
+}  // namespace helix

@@ -1,0 +1,54 @@
+#include "kernels/product_tile.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace helix {
+
+void for_row_parts(std::size_t rows, std::size_t row_bytes, ThreadPool& pool,
+                   const std::function<void(std::size_t, std::size_t)>& task) {
+  constexpr std::size_t kPartBytes = std::size_t{1} << 16;
+  for_panels(rows, std::max<std::size_t>(4, kPartBytes / std::max<std::size_t>(1, row_bytes)), pool,
+             task);
+}
+
+void for_panels(std::size_t rows, std::size_t step, ThreadPool& pool,
+                const std::function<void(std::size_t, std::size_t)>& task) {
+  pool.run((rows + step - 1) / step,
+           [&](std::size_t part) { task(part * step, std::min(rows, (part + 1) * step)); });
+}
+
+void store_tile(const float* tile, std::size_t panel_rows, std::size_t batch, std::size_t row,
+                std::size_t rows, std::span<const float> bias, float* y, std::size_t y_stride) {
+  for (std::size_t n = 0; n < batch; ++n) {
+    const float* from = tile + n * panel_rows;
+    float* to = y + n * y_stride + row;
+    if (bias.empty()) {
+      std::copy_n(from, rows, to);
+    } else {
+      for (std::size_t r = 0; r < rows; ++r) to[r] = from[r] + bias[row + r];
+    }
+  }
+}
+
+void f32_panel_product(const KernelTable& kernels, const WeightRows& weights, std::size_t row,
+                       std::size_t rows, const float* x, std::size_t batch, float* panel,
+                       float* tile) {
+  std::fill_n(tile, batch * kernels.panel_rows, 0.0F);
+  for (std::size_t begin = 0; begin < weights.columns; begin += kColumnsAtOnce) {
+    const std::size_t count = std::min(kColumnsAtOnce, weights.columns - begin);
+    kernels.f32_panel(weights, row, rows, begin, count, panel);
+    kernels.f32_multiply(panel, count, x + begin, weights.columns, batch, tile);
+  }
+}
+
+void round_to_bf16(const float* in, std::size_t count, std::uint16_t* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto bits = std::bit_cast<std::uint32_t>(in[i]);
+    const std::uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
+    const bool is_nan = (bits & 0x7fffffffU) > 0x7f800000U;
+    out[i] = static_cast<std::uint16_t>(is_nan ? 0x7fc0U : rounded);
+  }
+}
+
+}  // namespace helix
