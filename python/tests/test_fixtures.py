@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY
 
 from helix_substrate.reference_decoder import read_checkpoint
 from helix_substrate.reference_safetensors import read_tensors
 from make_fixture import FIXTURES
 
-FOLDER = REPOSITORY / "tests" / "fixtures"
+FOLDER = Path(__file__).resolve().parents[2] / "tests" / "fixtures"
 # What transformers renames or fuses on loading is not compared here, nor what it does not know.
 LOADABLE = {
     "tiny-llama": "LlamaForCausalLM",
