@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include <algorithm>
+#include <array>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,6 +12,16 @@ namespace helix {
 namespace {
 
 constexpr int kMaxDepth = 100;
+
+// The words of Python's json module that JSON does not have, longest first, and a private-use
+// character (U+E000) that marks a string as one of them.
+constexpr std::array<std::string_view, 3> kPythonWords = {"-Infinity", "Infinity", "NaN"};
+constexpr std::string_view kMark = "\xee\x80\x80";
+
+std::string marked(std::string_view word) {
+  std::string text = "\"";
+  return text.append(kMark).append(word) + "\"";
+}
 
 }  // namespace
 
@@ -36,6 +48,37 @@ Json parse_json(std::string_view text, std::string_view file) {
   } catch (const Json::exception& fault) {
     throw_error(ErrorCode::kCorruptData, file, ": not valid JSON: ", fault.what());
   }
+}
+
+Json parse_python_json(std::string_view text, std::string_view file) {
+  std::string plain;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto word =
+        std::find_if(kPythonWords.begin(), kPythonWords.end(), [&](std::string_view candidate) {
+          return !in_string && text.substr(i).starts_with(candidate);
+        });
+    if (word != kPythonWords.end()) {
+      plain += marked(*word);
+      i += word->size() - 1;
+      continue;
+    }
+    if (text[i] == '"') in_string = !in_string;
+    plain += text[i];
+    if (in_string && text[i] == '\\' && i + 1 < text.size()) plain += text[++i];
+  }
+  return parse_json(plain, file);
+}
+
+std::string dump_python_json(const Json& json) {
+  std::string text = json.dump(2) + "\n";
+  for (const std::string_view word : kPythonWords) {
+    const std::string quoted = marked(word);
+    for (std::size_t at = text.find(quoted); at != std::string::npos; at = text.find(quoted, at)) {
+      text.replace(at, quoted.size(), word);
+    }
+  }
+  return text;
 }
 
 }  // namespace helix

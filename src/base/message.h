@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <sstream>
 #include <string>
 
@@ -19,6 +20,16 @@ std::string concat(const Parts&... parts) {
 template <typename... Parts>
 [[noreturn]] void throw_error(ErrorCode code, const Parts&... parts) {
   throw Error(code, concat(parts...));
+}
+
+// Runs `work`, turning what std::filesystem throws into Error(kIoError).
+template <typename Work>
+auto with_file_errors(const Work& work) {
+  try {
+    return work();
+  } catch (const std::filesystem::filesystem_error& fault) {
+    throw Error(ErrorCode::kIoError, fault.what());
+  }
 }
 
 }  // namespace helix

@@ -77,7 +77,7 @@ std::string mangled(std::string name) {
 
 Json read_config(const fs::path& folder) {
   const fs::path path = folder / "config.json";
-  Json config = parse_json(read_file(path, kMaxConfigBytes), path.string());
+  Json config = parse_python_json(read_file(path, kMaxConfigBytes), path.string());
   if (!config.is_object())
     throw_error(ErrorCode::kCorruptData, path.string(), ": expected a JSON object");
   return config;

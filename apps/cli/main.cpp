@@ -1,0 +1,72 @@
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "commands.h"
+#include "exit_status.h"
+#include "helix/version.h"
+
+namespace helix::cli {
+
+void add_common_options(CLI::App& command, CommonOptions& options) {
+  command.add_flag("-q,--quiet", options.quiet,
+                   "No progress and no notes; warnings and errors still show");
+  command.add_flag("--json", options.json, "Print the result as JSON");
+  command
+      .add_option("--threads", options.threads, "Worker threads; the default is one per processor")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
+}
+
+void print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    throw Error(ErrorCode::kIoError, "cannot write to standard output");
+  }
+}
+
+namespace {
+
+int run(int argc, char** argv) {
+  CLI::App app("Data-free weight compression whose compressed form is the executable.", "helix");
+  app.set_version_flag("--version", std::string("helix ") + version());
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "Help for every command");
+  app.get_formatter()->column_width(34);
+  Context context;
+  context.command_line.assign(argv, argv + argc);
+  if (!context.command_line.empty()) context.command_line[0] = "helix";
+  add_compress(app, context);
+  add_decompress(app, context);
+  add_inspect(app, context);
+  add_verify(app, context);
+  add_documentation(app, context);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& fault) {
+    const int status = app.exit(fault);
+    return status == 0 ? kSuccess : exit_status(ErrorCode::kInvalidArgument);
+  }
+  return context.status;
+}
+
+int report(ErrorCode code, const char* message) {
+  std::fprintf(stderr, "helix: %s: %s\n", error_code_name(code), message);
+  return exit_status(code);
+}
+
+}  // namespace
+}  // namespace helix::cli
+
+int main(int argc, char** argv) {
+  using namespace helix;
+  cli::install_signal_handlers();
+  try {
+    return cli::run(argc, argv);
+  } catch (const Error& fault) {
+    return cli::report(fault.code(), fault.what());
+  } catch (const std::bad_alloc&) {
+    return cli::report(ErrorCode::kOutOfMemory, "not enough memory");
+  } catch (const std::exception& fault) {
+    return cli::report(ErrorCode::kInternal, fault.what());
+  }
+}

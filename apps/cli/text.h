@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace helix::cli {
+
+// Decimal units: "1.03 GB", "512 B".
+std::string bytes_text(std::uint64_t bytes);
+// Fixed decimals: fixed(3.14159, 2) is "3.14"; "exact" for infinity, as an SNR without any error
+// is.
+std::string fixed(double value, int decimals);
+// "0:07", "1:02:03"
+std::string duration_text(double seconds);
+
+// "5GB", "500 MB", "1024", "2GiB"; throws Error(kInvalidArgument).
+std::uint64_t parse_bytes(const std::string& text);
+
+// Columns padded to their widest cell, two spaces apart; cells of `right_aligned` columns end
+// together.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> header, std::vector<bool> right_aligned);
+  void add(std::vector<std::string> row);
+  std::string text() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+  std::vector<bool> right_aligned_;
+};
+
+}  // namespace helix::cli
