@@ -132,7 +132,7 @@ TEST(EncodeOutliers, AutoStaysBelowItsCap) {
   const OwnedMatrix matrix(300, 1000, student_t5(300000, 7));
   const CompressedTensor tensor = encode(matrix.view(), {});
   EXPECT_GT(tensor.sidecar_positions.size(), 0U);
-  EXPECT_LE(tensor.sidecar_positions.size(), 150U);
+  EXPECT_LE(tensor.sidecar_positions.size(), 210U);
 }
 
 TEST(EncodeOutliers, HugeWeightsDoNotSpoilTheRest) {

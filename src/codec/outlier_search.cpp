@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kMaxRounds = 4;
 constexpr std::size_t kCoarsePointsPerLevel = 12;
-constexpr double kAutoLargestShare = 0.0005;
+constexpr double kAutoLargestShare = 0.0007;
 constexpr double kOutlierBits = 96.0;
 
 // 2^x for 0 <= x < 1 from its series, the same everywhere.
@@ -175,7 +175,7 @@ OutlierChoice search_auto(Search& search) {
   double least_price = std::numeric_limits<double>::infinity();
   const auto largest =
       static_cast<std::uint64_t>(kAutoLargestShare * static_cast<double>(elements));
-  for (std::uint64_t n = largest; n > 0 && plain.squared_error > 0.0; n /= 4) {
+  for (std::uint64_t n = largest; n > 0 && plain.squared_error > 0.0; n /= 2) {
     OutlierChoice choice = search_count(search, plain.levels, n);
     const double price = priced_error(choice, elements);
     if (price >= least_price) break;  // fewer have only lost what more had gained
