@@ -28,6 +28,9 @@ struct OutlierPolicy {
   double fraction = 0.0;    // kFraction: share of the weights, 0.0005 for 0.05 %
 };
 
+// The most outliers that `policy` can give a matrix of `weight_count` weights.
+std::uint64_t largest_outlier_count(const OutlierPolicy& policy, std::uint64_t weight_count);
+
 // One factor per input column, which spreads the error towards columns of large norm. kAuto: where
 // the matrix is tall enough and its columns differ.
 enum class ColumnScales : std::uint8_t { kAuto, kNone };

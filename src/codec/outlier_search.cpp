@@ -185,24 +185,27 @@ OutlierChoice search_auto(Search& search) {
   return least_price < plain.squared_error ? best : plain;
 }
 
-std::uint64_t asked_count(const OutlierPolicy& policy, std::uint64_t elements) {
-  switch (policy.kind) {
-    case OutlierPolicy::Kind::kCount: return std::min(policy.count, elements);
-    case OutlierPolicy::Kind::kFraction:
-      return std::min(elements, static_cast<std::uint64_t>(
-                                    std::round(policy.fraction * static_cast<double>(elements))));
-    default: return 0;
-  }
-}
-
 OutlierChoice search_policy(Search& search, const OutlierPolicy& policy) {
   if (policy.kind == OutlierPolicy::Kind::kAuto) return search_auto(search);
-  const std::uint64_t n = asked_count(policy, search.element_count());
+  const std::uint64_t n = largest_outlier_count(policy, search.element_count());
   const std::vector<float> levels = search.fit_all().levels;
   return n == 0 ? search.choose(levels, 0) : search_count(search, levels, n);
 }
 
 }  // namespace
+
+std::uint64_t largest_outlier_count(const OutlierPolicy& policy, std::uint64_t weight_count) {
+  const auto weights = static_cast<double>(weight_count);
+  switch (policy.kind) {
+    case OutlierPolicy::Kind::kNone: return 0;
+    case OutlierPolicy::Kind::kAuto: return static_cast<std::uint64_t>(kAutoLargestShare * weights);
+    case OutlierPolicy::Kind::kCount: return std::min(policy.count, weight_count);
+    case OutlierPolicy::Kind::kFraction:
+      return std::min(weight_count,
+                      static_cast<std::uint64_t>(std::round(policy.fraction * weights)));
+  }
+  return 0;
+}
 
 OutlierChoice search_outliers(const ValueHistogram& histogram, std::uint32_t k,
                               const OutlierPolicy& policy) {

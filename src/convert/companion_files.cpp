@@ -6,6 +6,8 @@
 
 #include "base/file.h"
 #include "base/message.h"
+#include "convert/receipt.h"
+#include "safetensors/tensor_store.h"
 
 namespace helix {
 namespace {
@@ -13,19 +15,30 @@ namespace {
 namespace fs = std::filesystem;
 
 // Files that hold weights in another form: copying them would defeat the purpose.
-constexpr std::array<std::string_view, 11> kWeightSuffixes = {
+constexpr std::array<std::string_view, 16> kWeightSuffixes = {
     ".safetensors", ".safetensors.index.json",
     ".bin",         ".bin.index.json",
     ".pt",          ".pth",
     ".ckpt",        ".h5",
     ".gguf",        ".msgpack",
-    ".onnx"};
+    ".onnx",        ".onnx_data",
+    ".ot",          ".tflite",
+    ".mlmodel",     ".pkl"};
 
 enum class Verdict : std::uint8_t { kCopy, kSilentlySkip, kSkip };
 
-Verdict verdict_of(const fs::path& relative, bool copy_code) {
+// A module of its own, as sentence-transformers keeps them (2_Dense/config.json beside its
+// weights): these weights are nowhere else.
+bool belongs_to_submodule(const fs::path& source, const fs::path& relative) {
   const std::string name = relative.filename().string();
-  if (relative == "config.json" || relative == "hxq_receipt.json") return Verdict::kSilentlySkip;
+  return relative.has_parent_path() && (name == kSingleFileName || name == "pytorch_model.bin") &&
+         fs::exists(source / relative.parent_path() / "config.json");
+}
+
+Verdict verdict_of(const fs::path& source, const fs::path& relative, bool copy_code) {
+  const std::string name = relative.filename().string();
+  if (relative == "config.json" || relative == kReceiptFileName) return Verdict::kSilentlySkip;
+  if (belongs_to_submodule(source, relative)) return Verdict::kCopy;
   const bool weights = std::any_of(kWeightSuffixes.begin(), kWeightSuffixes.end(),
                                    [&](std::string_view suffix) { return name.ends_with(suffix); });
   const bool model_weights =
@@ -50,12 +63,13 @@ std::vector<std::string> copy_companion_files(const fs::path& source, const fs::
       continue;
     }
     if (hidden || !entry->is_regular_file()) continue;
-    const Verdict verdict = verdict_of(relative, copy_code);
+    const Verdict verdict = verdict_of(source, relative, copy_code);
     if (verdict == Verdict::kSkip) left_out += (left_out.empty() ? "" : ", ") + relative.string();
     if (verdict != Verdict::kCopy) continue;
     hooks.check_cancelled();
     fs::create_directories((destination / relative).parent_path());
     copy_file_atomically(entry->path(), destination / relative);
+    if (relative.has_parent_path()) sync_folder((destination / relative).parent_path());
     copied.push_back(relative.string());
   }
   if (!left_out.empty()) hooks.warn(concat("not copied: ", left_out));

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
-#include <numeric>
+#include <set>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -59,11 +60,24 @@ OutputTensor index_part(const PlanEntry& entry) {
 // The largest small parts that a module can have, for the room of the header.
 void add_longest_parts(std::vector<OutputTensor>& parts, const PlanEntry& entry) {
   const std::string module = module_name(entry.name);
-  const std::uint64_t outliers = outlier_bound(entry.encode.outliers, element_count(entry.shape));
+  const std::uint64_t outliers =
+      largest_outlier_count(entry.encode.outliers, element_count(entry.shape));
   parts.push_back(part(module, ".sidecar_positions", DType::kI64, {outliers}, nullptr, 0));
   parts.push_back(part(module, ".sidecar_values", DType::kF32, {outliers}, nullptr, 0));
   parts.push_back(part(module, ".codebook", DType::kF32, {entry.encode.codebook_size}, nullptr, 0));
   parts.push_back(part(module, ".channel_scales", DType::kF32, {entry.shape[1]}, nullptr, 0));
+}
+
+// F64 weights become F32 first, where large ones are infinite.
+bool finite_in_f32(const TensorView& view) {
+  if (view.dtype != DType::kF64 || !all_finite(view)) return all_finite(view);
+  std::vector<float> row(view.shape.back());
+  for (std::uint64_t at = 0; at < element_count(view.shape); at += row.size()) {
+    read_floats(view, at, row);
+    if (!std::all_of(row.begin(), row.end(), [](float value) { return std::isfinite(value); }))
+      return false;
+  }
+  return true;
 }
 
 class Compression {
@@ -78,16 +92,18 @@ class Compression {
         destination_(destination) {}
 
   std::string run() {
+    scan();
+    Journal journal(staging_.journal(), fingerprint(), options_.resume);
+    staging_.keep_unfinished();
     if (staging_.already_published()) {
       staging_.publish();
       return read_file(destination_ / kReceiptFileName);
     }
-    scan();
+    resumed_ = !journal.finished().empty();
     records_.resize(plan_.size());
     metrics_.resize(plan_.size());
     assign();
-    Journal journal(staging_.journal(), fingerprint(), options_.resume);
-    resumed_ = !journal.finished().empty();
+    drop_unneeded_files();
     open_shards(resumed_);
     encode(journal);
     finish_shards();
@@ -124,7 +140,7 @@ class Compression {
 
   void check_finite(std::size_t item, WorkReporter& reporter) {
     PlanEntry& entry = plan_[item];
-    if (all_finite(view_of(item))) return;
+    if (finite_in_f32(view_of(item))) return;
     if (options_.strict) {
       throw_error(ErrorCode::kUnsupported, source_.folder().string(), ": tensor ", entry.name,
                   " has a non-finite weight");
@@ -163,6 +179,13 @@ class Compression {
     for (ShardAssignment& shard : assignments_) {
       for (std::size_t& item : shard.items) item = written_[item];
     }
+  }
+
+  // Companions are copied again, and a temporary file of a killed run must not be published.
+  void drop_unneeded_files() const {
+    std::set<std::string> shards;
+    for (const ShardAssignment& shard : assignments_) shards.insert(shard.file_name);
+    staging_.remove_all_but(shards);
   }
 
   void open_shards(bool keep) {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstring>
 #include <set>
 
@@ -95,9 +94,10 @@ class Planner {
   // Why the format cannot hold this tensor as a module, or "".
   static std::string obstacle_of(const StoredTensor& tensor) {
     if (!dtype_is_float(tensor.view.dtype)) return "not floating point";
-    if (!tensor.name.ends_with(".weight")) return "a bare parameter, not a module's weight";
     const std::size_t rank = tensor.view.shape.size();
     if (rank == 3 && tensor.name.find("expert") != std::string::npos) return "fused experts, 3-D";
+    if (tensor.name.ends_with(".bias")) return "bias";
+    if (!tensor.name.ends_with(".weight")) return "a bare parameter, not a module's weight";
     if (rank > 2) return "convolution";
     if (rank < 2) return "vector";
     if (tensor.view.data.empty()) return "empty";
@@ -253,22 +253,6 @@ const char* action_name(Action action) noexcept {
   return "";
 }
 
-std::uint64_t outlier_bound(const OutlierPolicy& policy, std::uint64_t weight_count) {
-  constexpr double kAutoShare = 0.0005;
-  const auto share = [&](double fraction) {
-    return std::min(
-        weight_count,
-        static_cast<std::uint64_t>(std::ceil(fraction * static_cast<double>(weight_count))) + 1);
-  };
-  switch (policy.kind) {
-    case OutlierPolicy::Kind::kAuto: return share(kAutoShare);
-    case OutlierPolicy::Kind::kNone: return 0;
-    case OutlierPolicy::Kind::kCount: return std::min(policy.count, weight_count);
-    case OutlierPolicy::Kind::kFraction: return share(policy.fraction);
-  }
-  return 0;
-}
-
 std::uint64_t compressed_bytes_bound(const PlanEntry& entry) {
   const std::uint64_t count = element_count(entry.shape);
   const std::uint64_t k = std::min<std::uint64_t>(entry.encode.codebook_size, count);
@@ -277,7 +261,7 @@ std::uint64_t compressed_bytes_bound(const PlanEntry& entry) {
   const std::uint64_t indices = entry.encode.codebook_size <= 256 ? count
                                 : count % 2 == 0                  ? count / 2 * 3
                                                                   : 2 * count;
-  return indices + 4 * (k + scales) + 12 * outlier_bound(entry.encode.outliers, count);
+  return indices + 4 * (k + scales) + 12 * largest_outlier_count(entry.encode.outliers, count);
 }
 
 std::vector<PlanEntry> make_plan(const Checkpoint& source, const CompressOptions& options) {

@@ -17,7 +17,5 @@ std::string module_name(const std::string& key);
 
 // The most bytes that the compressed form of `entry` can take.
 std::uint64_t compressed_bytes_bound(const PlanEntry& entry);
-// The most sidecar entries that `policy` allows for that many weights.
-std::uint64_t outlier_bound(const OutlierPolicy& policy, std::uint64_t weight_count);
 
 }  // namespace helix

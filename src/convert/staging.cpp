@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,13 +25,10 @@ bool is_inside(const fs::path& inner, const fs::path& outer) {
   return !relative.empty() && *relative.begin() != "..";
 }
 
-void check_overlap(const fs::path& source, const fs::path& destination) {
-  const fs::path from = fs::weakly_canonical(source);
-  const fs::path to = fs::weakly_canonical(destination);
-  if (is_inside(from, to) || is_inside(to, from)) {
-    throw_error(ErrorCode::kInvalidArgument, "source ", source.string(), " and destination ",
-                destination.string(), " overlap");
-  }
+bool overlap(const fs::path& a, const fs::path& b) {
+  const fs::path first = fs::weakly_canonical(a);
+  const fs::path second = fs::weakly_canonical(b);
+  return is_inside(first, second) || is_inside(second, first);
 }
 
 bool is_occupied(const fs::path& path) {
@@ -46,6 +44,14 @@ void move(const fs::path& from, const fs::path& to) {
   }
 }
 
+// A journal that was removed after it was opened: a lock on it keeps nobody out.
+bool is_removed(int descriptor, const fs::path& path) {
+  struct stat opened {};
+  struct stat named {};
+  return ::fstat(descriptor, &opened) != 0 || ::stat(path.c_str(), &named) != 0 ||
+         opened.st_ino != named.st_ino || opened.st_dev != named.st_dev;
+}
+
 }  // namespace
 
 Staging::Staging(const fs::path& source, const fs::path& destination, const Options& options)
@@ -55,23 +61,21 @@ Staging::Staging(const fs::path& source, const fs::path& destination, const Opti
   folder_ = with_suffix(destination_, ".hxq-partial");
   journal_ = with_suffix(destination_, ".hxq-journal");
   replaced_ = with_suffix(destination_, ".hxq-replaced");
-  check_overlap(source, destination_);
+  check_siblings(source);
   const bool interrupted = fs::exists(journal_);
   if (!interrupted && fs::exists(folder_)) {
     throw_error(ErrorCode::kInvalidArgument, folder_.string(),
                 ": is in the way, and no journal says whose it is");
   }
-  if (options.resume && interrupted && !fs::exists(folder_) &&
-      fs::exists(destination_ / "config.json")) {
-    already_published_ = true;
-  } else if (is_occupied(destination_) && !options.force) {
-    throw_error(ErrorCode::kInvalidArgument, destination_.string(),
-                ": exists already; use --force to replace it");
-  }
-  if (interrupted && !options.resume && !options.force && options.keep_unfinished) {
+  // An empty journal belongs to a run that had nothing finished.
+  already_published_ = options.resume && interrupted && !fs::exists(folder_) &&
+                       fs::exists(destination_ / "config.json") && !fs::is_empty(journal_);
+  check_destination();
+  if (interrupted && !options.resume && !options.force && options.resumable) {
     throw_error(ErrorCode::kInvalidArgument, folder_.string(),
                 ": an interrupted run left this; --resume continues it, --force starts again");
   }
+  keep_ = options.resume && interrupted;
   std::error_code fault;
   fs::create_directories(destination_.parent_path(), fault);
   if (fault) {
@@ -79,39 +83,78 @@ Staging::Staging(const fs::path& source, const fs::path& destination, const Opti
                 ": cannot create: ", fault.message());
   }
   lock();
-  if (already_published_) return;
-  if (!options.resume) drop_leftovers();
-  fs::create_directory(folder_, fault);
-  if (fault)
-    throw_error(ErrorCode::kIoError, folder_.string(), ": cannot create: ", fault.message());
+  try {
+    prepare();
+  } catch (...) {
+    release();
+    throw;
+  }
 }
 
-Staging::~Staging() {
-  if (!published_ && !already_published_ && lock_ >= 0 && !options_.keep_unfinished) {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-    fs::remove(journal_, ignored);
+Staging::~Staging() { release(); }
+
+void Staging::check_siblings(const fs::path& source) const {
+  for (const fs::path& ours : {destination_, folder_, replaced_}) {
+    if (!overlap(source, ours)) continue;
+    throw_error(ErrorCode::kInvalidArgument, "source ", source.string(), " and destination ",
+                ours.string(), " overlap");
   }
-  if (lock_ >= 0) ::close(lock_);
+}
+
+void Staging::check_destination() {
+  if (already_published_ || options_.force || !is_occupied(destination_)) return;
+  throw_error(ErrorCode::kInvalidArgument, destination_.string(),
+              ": exists already; use --force to replace it");
 }
 
 void Staging::lock() {
   lock_ = ::open(journal_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock_ < 0)
     throw_error(ErrorCode::kIoError, journal_.string(), ": cannot create: ", std::strerror(errno));
-  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    ::close(lock_);
-    lock_ = -1;
-    throw_error(ErrorCode::kInvalidArgument, destination_.string(),
-                ": another process is writing it");
-  }
+  const bool locked = ::flock(lock_, LOCK_EX | LOCK_NB) == 0;
+  const int fault = locked ? EWOULDBLOCK : errno;
+  if (locked && !is_removed(lock_, journal_)) return;
+  ::close(lock_);
+  lock_ = -1;
+  if (fault != EWOULDBLOCK)
+    throw_error(ErrorCode::kIoError, journal_.string(), ": cannot lock: ", std::strerror(fault));
+  throw_error(ErrorCode::kInvalidArgument, destination_.string(),
+              ": another process is writing it");
+}
+
+void Staging::prepare() {
+  if (already_published_) return;
+  if (!options_.resume) drop_leftovers();
+  check_destination();  // once more: another run may have finished, an old output is back
+  std::error_code fault;
+  fs::create_directory(folder_, fault);
+  if (fault)
+    throw_error(ErrorCode::kIoError, folder_.string(), ": cannot create: ", fault.message());
 }
 
 void Staging::drop_leftovers() {
+  fs::resize_file(journal_, 0);  // first: what it speaks of goes now
   // A replacement that was stopped half-way: the old output counts until the new one is there.
   if (fs::exists(replaced_) && !fs::exists(destination_)) move(replaced_, destination_);
   fs::remove_all(replaced_);
   fs::remove_all(folder_);
+}
+
+void Staging::remove_all_but(const std::set<std::string>& names) const {
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    if (!names.contains(entry.path().filename().string())) fs::remove_all(entry.path());
+  }
+}
+
+void Staging::release() noexcept {
+  if (lock_ < 0) return;
+  if (!published_ && !already_published_ && !keep_) {
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+    fs::remove(journal_, ignored);
+  }
+  ::close(lock_);
+  lock_ = -1;
 }
 
 void Staging::publish() {
@@ -129,8 +172,8 @@ void Staging::publish() {
     sync_folder(destination_.parent_path());
   }
   published_ = true;
-  fs::remove(journal_);
   fs::remove_all(replaced_);
+  fs::remove(journal_);  // last: it says that there is something left to do
 }
 
 }  // namespace helix
