@@ -15,6 +15,8 @@ bool is_nonspacing_mark(char32_t code_point) noexcept;  // general category Mn
 bool is_control(char32_t code_point) noexcept;          // general categories Cc, Cf, Cs, Co
 bool is_word(char32_t code_point) noexcept;  // Alphabetic, M*, Nd, Pc: a regular expression's \w
 
+bool is_letter(char32_t code_point) noexcept;     // general category L*
+bool is_printable(char32_t code_point) noexcept;  // Python's: no C*, no Z* but the space
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
 
 // Unicode normalization (UAX 15) in linearithmic time whatever the text.

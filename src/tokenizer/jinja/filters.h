@@ -1,0 +1,27 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "tokenizer/jinja/runtime.h"
+
+namespace helix::jinja {
+
+using Filter = Value (*)(Runtime& runtime, const Value& value, const CallArguments& arguments);
+using FilterTable = std::map<std::string, Filter, std::less<>>;
+
+// value | name(arguments). Throws Error(kUnsupported) for a filter that is not known.
+Value apply_filter(Runtime& runtime, const std::string& name, const Value& value,
+                   const CallArguments& arguments);
+// value is name(arguments)
+bool apply_test(Runtime& runtime, const std::string& name, const Value& value,
+                const CallArguments& arguments);
+
+const FilterTable& text_filters();
+const FilterTable& sequence_filters();
+const FilterTable& selection_filters();
+
+Value tojson(Runtime& runtime, const Value& value, const CallArguments& arguments);
+
+}  // namespace helix::jinja

@@ -1,0 +1,93 @@
+#include "tokenizer/jinja/methods.h"
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
+#include "base/message.h"
+
+namespace helix::jinja {
+namespace {
+
+using namespace std::string_view_literals;
+
+// What Python has and is not to be mistaken for a missing element.
+constexpr std::string_view kTextAttributes[] = {
+    "casefold"sv,  "center"sv,       "encode"sv,      "expandtabs"sv, "format"sv,   "format_map"sv,
+    "isascii"sv,   "isidentifier"sv, "isprintable"sv, "istitle"sv,    "ljust"sv,    "maketrans"sv,
+    "partition"sv, "rindex"sv,       "rjust"sv,       "rpartition"sv, "swapcase"sv, "translate"sv};
+constexpr std::string_view kDictAttributes[] = {"clear"sv,   "fromkeys"sv,   "pop"sv,
+                                                "popitem"sv, "setdefault"sv, "update"sv};
+constexpr std::string_view kListAttributes[] = {"append"sv, "clear"sv,   "copy"sv,
+                                                "extend"sv, "insert"sv,  "pop"sv,
+                                                "remove"sv, "reverse"sv, "sort"sv};
+constexpr std::string_view kNumberAttributes[] = {
+    "as_integer_ratio"sv, "bit_count"sv, "bit_length"sv, "conjugate"sv, "denominator"sv,
+    "from_bytes"sv,       "fromhex"sv,   "hex"sv,        "imag"sv,      "is_integer"sv,
+    "numerator"sv,        "real"sv,      "to_bytes"sv};
+
+template <std::size_t N>
+void refuse_known(Runtime& runtime, const Value& value, const std::string& name,
+                  const std::string_view (&known)[N]) {
+  if (std::find(std::begin(known), std::end(known), name) != std::end(known)) {
+    runtime.unsupported(concat("the attribute ", name, " of a ", value.type_name()));
+  }
+}
+
+Value count_items(Runtime& runtime, const Value& self, const CallArguments& arguments) {
+  const BoundArguments bound(runtime, "count", arguments, {"value"}, 1);
+  std::int64_t count = 0;
+  for (const Value& item : self.sequence().items) count += equal(item, bound.required(0)) ? 1 : 0;
+  runtime.step(self.sequence().items.size());
+  return count;
+}
+
+Value index_of_item(Runtime& runtime, const Value& self, const CallArguments& arguments) {
+  const BoundArguments bound(runtime, "index", arguments, {"value"}, 1);
+  const std::vector<Value>& items = self.sequence().items;
+  runtime.step(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (equal(items[i], bound.required(0))) return static_cast<std::int64_t>(i);
+  }
+  runtime.fail("the value is not in the list");
+}
+
+Value bind(const Value& value, const std::string& name, Method method) {
+  auto callable = std::make_shared<Callable>();
+  callable->name = name;
+  callable->call = [value, method](Runtime& runtime, const CallArguments& arguments) {
+    return method(runtime, value, arguments);
+  };
+  return Value::Function(std::move(callable));
+}
+
+Method find_list_method(const std::string& name) {
+  if (name == "count") return count_items;
+  return name == "index" ? index_of_item : nullptr;
+}
+
+}  // namespace
+
+std::optional<Value> find_method(Runtime& runtime, const Value& value, const std::string& name) {
+  Method method = nullptr;
+  if (value.is_text()) {
+    method = find_text_method(name);
+    refuse_known(runtime, value, name, kTextAttributes);
+  } else if (value.is_dict()) {
+    method = find_dict_method(name);
+    refuse_known(runtime, value, name, kDictAttributes);
+  } else if (value.is_sequence(Sequence::Kind::kList) ||
+             value.is_sequence(Sequence::Kind::kTuple)) {
+    method = find_list_method(name);
+    if (value.is_sequence(Sequence::Kind::kList))
+      refuse_known(runtime, value, name, kListAttributes);
+  } else if (value.is_sequence()) {
+    runtime.unsupported(concat("the attribute ", name, " of an iterator"));
+  } else if (value.is_number()) {
+    refuse_known(runtime, value, name, kNumberAttributes);
+  }
+  if (method == nullptr) return std::nullopt;
+  return bind(value, name, method);
+}
+
+}  // namespace helix::jinja

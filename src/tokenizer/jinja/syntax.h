@@ -1,0 +1,95 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tokenizer/jinja/value.h"
+
+namespace helix::jinja {
+
+struct Expression;
+using ExpressionPointer = std::unique_ptr<Expression>;
+
+struct Arguments {
+  std::vector<ExpressionPointer> positional;
+  std::vector<std::pair<std::string, ExpressionPointer>> keyword;
+};
+
+struct Expression {
+  enum class Kind {
+    kConstant,     // value
+    kName,         // text
+    kList,         // operands
+    kTuple,        // operands
+    kDict,         // operands: key, value, key, value, ...
+    kAttribute,    // operands[0].text
+    kItem,         // operands[0][operands[1]]
+    kSlice,        // operands[0][operands[1]:operands[2]:operands[3]], null where left out
+    kCall,         // operands[0](arguments)
+    kFilter,       // operands[0] | text(arguments); operands[0] null in a filter block
+    kTest,         // operands[0] is text(arguments)
+    kNot,          // operands[0]
+    kNegative,     // operands[0]
+    kPositive,     // operands[0]
+    kBinary,       // operands[0] text operands[1]: + - * / // % **
+    kConcatenate,  // all operands
+    kAnd,          // operands[0], operands[1]
+    kOr,
+    kCompare,      // operands[0] operators[0] operands[1] operators[1] operands[2] ...
+    kConditional,  // operands[1] if operands[0] else operands[2], null where left out
+  };
+  Kind kind = Kind::kConstant;
+  int line = 1;
+  int depth = 1;  // of nesting
+  std::string text;
+  Value value;
+  std::vector<ExpressionPointer> operands;
+  std::vector<std::string> operators;
+  Arguments arguments;
+};
+
+// What an assignment writes to: a name, an attribute of a namespace, or several of them.
+struct Target {
+  std::string name;
+  std::string attribute;  // "" for a plain name
+  std::vector<Target> parts;
+};
+
+struct Statement;
+using Body = std::vector<Statement>;
+
+struct Statement {
+  enum class Kind {
+    kText,         // text
+    kOutput,       // expression
+    kIf,           // expression, body, otherwise
+    kFor,          // target, expression, condition (may be null), body, otherwise
+    kSet,          // target, expression
+    kSetBlock,     // target, body, expression: filters (may be null)
+    kFilterBlock,  // body, expression: filters
+    kMacro,        // text: the name, parameters, body
+    kCallBlock,    // expression: the call, parameters, body
+    kWith,         // assignments, body
+    kScope,        // body, with variables of its own
+    kBreak,
+    kContinue,
+  };
+  struct Parameter {
+    std::string name;
+    ExpressionPointer fallback;  // null where the caller must give it
+  };
+  Kind kind = Kind::kText;
+  int line = 1;
+  std::string text;
+  Target target;
+  ExpressionPointer expression;
+  ExpressionPointer condition;
+  std::vector<Parameter> parameters;
+  std::vector<std::pair<Target, ExpressionPointer>> assignments;
+  Body body;
+  Body otherwise;
+};
+
+}  // namespace helix::jinja

@@ -1,0 +1,167 @@
+#include <charconv>
+#include <cmath>
+
+#include "base/message.h"
+#include "tokenizer/jinja/filters.h"
+#include "tokenizer/jinja/text_case.h"
+#include "tokenizer/jinja/text_operations.h"
+
+namespace helix::jinja {
+namespace {
+
+Value trim(Runtime& runtime, const Value& value, const CallArguments& arguments) {
+  const BoundArguments bound(runtime, "trim", arguments, {"chars"});
+  const std::string text = runtime.to_text(value);
+  if (!bound.has(0) || bound.required(0).is_none()) {
+    return runtime.text(std::string(strip(text, Side::kBoth)));
+  }
+  return runtime.text(std::string(strip(text, bound.text(0), Side::kBoth)));
+}
+
+template <std::string (*kFunction)(Runtime&, std::string_view)>
+Value change_case(Runtime& runtime, const Value& value, const CallArguments& arguments) {
+  const BoundArguments bound(runtime, "a case filter", arguments, {});
+  return runtime.text(kFunction(runtime, runtime.to_text(value)));
+}
+
+// Jinja's title, unlike str.title: a word begins behind whitespace, hyphens and opening brackets.
+Value title_filter(Runtime& runtime, const Value& value, const CallArguments& arguments) {
+  const BoundArguments bound(runtime, "title", arguments, {});
+  const std::string text = runtime.to_text(value);
+  std::string result;
+  std::size_t begin = 0;
+  const auto finish_word = [&](std::size_t end) {
+    result += capitalize(runtime, std::string_view(text).substr(begin, end - begin));
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if ((text[i] & 0x80) != 0) runtime.unsupported("the filter 'title' beyond ASCII");
+    if (std::string_view(" \t\n\r\f\v-({[<").find(text[i]) == std::string_view::npos) continue;
+    finish_word(i);
+    result += text[i];
+    begin = i + 1;
+  }
+  finish_word(text.size());
+  return runtime.text(std::move(result));
+}
+
+Value replace_filter(Runtime& runtime, const Value& value, const CallArguments& arguments) {
+  const BoundArguments bound(runtime, "replace", arguments, {"old", "new", "count"}, 2);
+  const std::string text = runtime.to_text(value);
+  const std::string from = runtime.to_text(bound.required(0));
+  const std::string to = runtime.to_text(bound.required(1));
+  const bool limited = bound.has(2) && !bound.required(2).is_none();
+  const std::size_t occurrences = text.size() / std::max<std::size_t>(from.size(), 1) + 1;
+  if (to.size() > Runtime::kMaxBytes / occurrences) runtime.unsupported("a text so long");
+  return runtime.text(replace(text, from, to, limited ? bound.integer(2, -1) : -1));
+}
+
+Value string_filter(Runtime& runtime, const Value& value, const CallArguments& arguments) {
+  const BoundArguments bound(runtime, "string", arguments, {});
+  return runtime.text(runtime.to_text(value));
+}
+
+std::optional<std::int64_t> parse_integer(std::string_view text, int base) {
+  text = strip(text, Side::kBoth);
+  if (text.starts_with('+')) text.remove_prefix(1);
+  std::int64_t result = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), result, base);
+  if (text.empty() || end.ec != std::errc() || end.ptr != text.data() + text.size()) return {};
+  return result;
+}
+
+std::optional<double> parse_float(std::string_view text) {
+  text = strip(text, Side::kBoth);
+  if (text.starts_with('+')) text.remove_prefix(1);
+  double result = 0.0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), result);
+  if (text.empty() || end.ec != std::errc() || end.ptr != text.data() + text.size()) return {};
+  return result;
+}
+
+Value truncate_float(Runtime& runtime, double number) {
+  if (!(std::abs(number) < 9.0e18)) runtime.unsupported("an integer this large");
+  return static_cast<std::int64_t>(number);
+}
+
+Value int_filter(Runtime& runtime, const Value& value, const CallArguments& arguments) {
+  const BoundArguments bound(runtime, "int", arguments, {"default", "base"});
+  if (value.is_undefined()) runtime.fail_undefined(value);
+  const Value fallback = bound.has(0) ? bound.required(0) : Value(std::int64_t{0});
+  if (value.is_float())
+    return std::isfinite(value.number()) ? truncate_float(runtime, value.number()) : fallback;
+  if (value.is_number()) return value.integer();
+  if (!value.is_text()) return fallback;
+  if (value.text().find('_') != std::string::npos) runtime.unsupported("a number with underscores");
+  const std::int64_t base = bound.integer(1, 10);
+  if (base < 2 || base > 36) runtime.unsupported("a number to this base");
+  if (const auto number = parse_integer(value.text(), static_cast<int>(base))) return *number;
+  const auto number = parse_float(value.text());
+  if (!number) return fallback;
+  return std::isfinite(*number) ? truncate_float(runtime, *number) : fallback;
+}
+
+Value float_filter(Runtime& runtime, const Value& value, const CallArguments& arguments) {
+  const BoundArguments bound(runtime, "float", arguments, {"default"});
+  if (value.is_undefined()) runtime.fail_undefined(value);
+  const Value fallback = bound.has(0) ? bound.required(0) : Value(0.0);
+  if (value.is_number()) return value.number();
+  if (!value.is_text()) return fallback;
+  const auto number = parse_float(value.text());
+  return number ? Value(*number) : fallback;
+}
+
+Value abs_filter(Runtime& runtime, const Value& value, const CallArguments& arguments) {
+  const BoundArguments bound(runtime, "abs", arguments, {});
+  if (!value.is_number()) runtime.fail("abs of no number");
+  if (value.is_float()) return std::abs(value.number());
+  if (value.integer() == INT64_MIN) runtime.unsupported("an integer this large");
+  return value.integer() < 0 ? -value.integer() : value.integer();
+}
+
+// The width is a number of spaces or the string itself; the first line is left alone.
+Value indent(Runtime& runtime, const Value& value, const CallArguments& arguments) {
+  const BoundArguments bound(runtime, "indent", arguments, {"width", "first", "blank"});
+  std::string prefix(4, ' ');
+  if (bound.has(0) && bound.required(0).is_text()) {
+    prefix = bound.text(0);
+  } else {
+    const std::int64_t width = bound.integer(0, 4);
+    if (width > 10'000) runtime.unsupported("a width so large");
+    prefix.assign(static_cast<std::size_t>(std::max<std::int64_t>(width, 0)), ' ');
+  }
+  const bool blank = bound.truth(2, false);
+  if (!value.is_text()) runtime.fail(concat("indent of a ", value.type_name()));
+  const std::string text = value.text() + "\n";
+  const std::vector<std::string_view> lines = split_lines(text, false);
+  if (prefix.size() > Runtime::kMaxBytes / (lines.size() + 1))
+    runtime.unsupported("a text so long");
+  std::string result = bound.truth(1, false) ? prefix : "";
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (i > 0) result += '\n';
+    if (i > 0 && (blank || !lines[i].empty())) result += prefix;
+    result += lines[i];
+  }
+  return runtime.text(std::move(result));
+}
+
+}  // namespace
+
+const FilterTable& text_filters() {
+  static const FilterTable table{
+      {"trim", trim},
+      {"upper", change_case<upper>},
+      {"lower", change_case<lower>},
+      {"capitalize", change_case<capitalize>},
+      {"title", title_filter},
+      {"replace", replace_filter},
+      {"string", string_filter},
+      {"int", int_filter},
+      {"float", float_filter},
+      {"abs", abs_filter},
+      {"indent", indent},
+      {"tojson", tojson},
+  };
+  return table;
+}
+
+}  // namespace helix::jinja
