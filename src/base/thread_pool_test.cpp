@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace helix {
 namespace {
@@ -61,6 +63,30 @@ TEST_P(ThreadPoolOf, rethrows_the_failure_of_the_lowest_index_and_goes_on_workin
   std::atomic<int> count{0};
   pool.run(100, [&](std::size_t) { ++count; });
   EXPECT_EQ(count, 100);
+}
+
+// Workers watch for the next run for a while and then sleep: both must see it.
+TEST_P(ThreadPoolOf, serves_runs_in_quick_succession_and_after_a_pause) {
+  ThreadPool pool(GetParam());
+  std::atomic<std::size_t> sum{0};
+  std::size_t expected = 0;
+  for (std::size_t round = 0; round < 2000; ++round) {
+    const std::size_t count = round % 7;
+    pool.run(count, [&](std::size_t index) { sum += index + round; });
+    for (std::size_t i = 0; i < count; ++i) expected += i + round;
+    if (round % 500 == 499) std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    ASSERT_EQ(sum, expected) << "round " << round;
+  }
+}
+
+// What a task wrote is seen by the caller, and the other way round, without further care.
+TEST_P(ThreadPoolOf, orders_memory_between_caller_and_tasks) {
+  ThreadPool pool(GetParam());
+  std::vector<std::size_t> values(64);
+  for (std::size_t round = 0; round < 500; ++round) {
+    pool.run(values.size(), [&](std::size_t index) { values[index] += index; });
+    for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], i * (round + 1));
+  }
 }
 
 TEST(ThreadPool, of_zero_is_a_pool_of_one) {

@@ -54,10 +54,10 @@ std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const fl
   const float* inverse = state.inverse_scales.empty() ? nullptr : state.inverse_scales.data();
   for_batch(batch, pool, [&](std::size_t n) {
     for (std::size_t j = 0; j < d; ++j) {
-      const std::size_t at = (j * batch + n) * blocks;
+      const std::size_t at = j * batch * blocks + n;
       kernels.quantize(x + n * state.columns() + j, inverse == nullptr ? nullptr : inverse + j,
                        index_columns, d, kernels.column_order, values + at * kFixedBlock,
-                       scales + at);
+                       batch * kFixedBlock, scales + at, batch);
     }
   });
   std::vector<FixedInput> inputs;
@@ -81,9 +81,10 @@ std::vector<const std::uint16_t*> bf16_input(const CodebookMatrix::State& state,
     std::vector<std::uint16_t> rounded(state.columns());
     round_to_bf16(x + n * state.columns(), state.columns(), rounded.data());
     for (std::size_t j = 0; j < d; ++j) {
-      std::uint16_t* to = values + (j * padded_batch + n) * stride;
+      std::uint16_t* to = values + j * padded_batch * stride;
       for (std::size_t i = 0; i < index_columns; ++i) {
-        to[i / 64 * 64 + state.position_of[i % 64]] = rounded[i * d + j];
+        const std::size_t position = i / 64 * 64 + state.position_of[i % 64];
+        to[(position / 32 * padded_batch + n) * 32 + position % 32] = rounded[i * d + j];
       }
     }
   });

@@ -19,7 +19,8 @@ const float* scaled_input(const CodebookMatrix::State& state, const float* x, st
 std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const float* x,
                                     std::size_t batch, ThreadPool& pool);
 
-// One (batch padded to 32, columns padded to 64) BF16 input per component, in column order.
+// One BF16 input (columns padded to 64 / 32, batch padded to 32, 32) per component, in column
+// order.
 std::vector<const std::uint16_t*> bf16_input(const CodebookMatrix::State& state, const float* x,
                                              std::size_t batch, ThreadPool& pool);
 

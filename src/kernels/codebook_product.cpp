@@ -150,9 +150,10 @@ void fixed_tile_product(const State& state, const float* x, std::size_t batch, f
         }
         return static_cast<std::uint16_t>(static_cast<std::int16_t>(fixed));
       });
-      kernels.fixed_multiply(panel, inputs[j], table.scale, tile);
+      kernels.fixed_multiply(panel, inputs[j], tile);
     }
-    store_tile(tile, kernels.panel_rows, batch, begin, end - begin, {}, y, state.rows());
+    const float scale = state.panel_tables.components[0].scale;
+    store_tile(tile, scale, kernels.panel_rows, batch, begin, end - begin, {}, y, state.rows());
     add_remainders(state, remainders, x, batch, y);
     add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
   });
@@ -177,9 +178,9 @@ void bf16_tile_product(const State& state, const float* x, std::size_t batch, fl
                           begin, end - begin, panel);
       patch_panel(state, j, begin, end, panel,
                   [](std::size_t, std::size_t, float value) { return float_to_bf16(value); });
-      kernels.bf16_multiply(panel, padded_columns / 2, inputs[j], batch, tile);
+      kernels.bf16_multiply(panel, padded_columns / 2, inputs[j], padded_batch, batch, tile);
     }
-    store_tile(tile, kernels.panel_rows, batch, begin, end - begin, {}, y, state.rows());
+    store_tile(tile, 1.0F, kernels.panel_rows, batch, begin, end - begin, {}, y, state.rows());
     add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
   });
 }
@@ -190,6 +191,7 @@ void f32_tile_product(const State& state, const float* x, std::size_t batch, flo
   const auto low_rank = low_rank_input(state, scaled, batch);
   const KernelTable& kernels = *state.kernels;
   const std::size_t columns = state.columns();
+  const float* packed = packed_input(scaled, columns, batch, pool);
   for_panels(state.rows(), kernels.panel_rows, pool, [&](std::size_t begin, std::size_t end) {
     PanelMemory& memory = panel_memory();
     auto* weights = memory.rows.get<float>(kernels.panel_rows * columns);
@@ -201,8 +203,8 @@ void f32_tile_product(const State& state, const float* x, std::size_t batch, flo
     auto* tile = memory.tile.get<float>(batch * kernels.panel_rows);
     f32_panel_product(kernels,
                       {reinterpret_cast<const std::byte*>(weights), columns, WeightType::kF32}, 0,
-                      end - begin, scaled, batch, panel, tile);
-    store_tile(tile, kernels.panel_rows, batch, begin, end - begin, {}, y, state.rows());
+                      end - begin, packed, batch, panel, tile);
+    store_tile(tile, 1.0F, kernels.panel_rows, batch, begin, end - begin, {}, y, state.rows());
     add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
   });
 }

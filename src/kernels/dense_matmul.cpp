@@ -46,15 +46,16 @@ void row_product(const DenseProduct& product, ThreadPool& pool) {
 }
 
 void f32_tile_product(const DenseProduct& product, ThreadPool& pool) {
+  const float* x = packed_input(product.x, product.weights.columns, product.batch, pool);
   const std::size_t step = product.kernels.panel_rows;
   for_panels(product.rows, step, pool, [&](std::size_t begin, std::size_t end) {
     thread_local Scratch panel_memory;
     thread_local Scratch tile_memory;
     auto* panel = panel_memory.get<float>(kColumnsAtOnce * step);
     auto* tile = tile_memory.get<float>(product.batch * step);
-    f32_panel_product(product.kernels, product.weights, begin, end - begin, product.x,
-                      product.batch, panel, tile);
-    store_tile(tile, step, product.batch, begin, end - begin, product.bias, product.y,
+    f32_panel_product(product.kernels, product.weights, begin, end - begin, x, product.batch, panel,
+                      tile);
+    store_tile(tile, 1.0F, step, product.batch, begin, end - begin, product.bias, product.y,
                product.rows);
   });
 }
@@ -68,7 +69,10 @@ void bf16_tile_product(const DenseProduct& product, ThreadPool& pool) {
   std::fill_n(x, padded_batch * stride, std::uint16_t{0});
   for_panels(product.batch, 8, pool, [&](std::size_t begin, std::size_t end) {
     for (std::size_t n = begin; n < end; ++n) {
-      round_to_bf16(product.x + n * columns, columns, x + n * stride);
+      for (std::size_t i = 0; i < columns; i += 32) {
+        round_to_bf16(product.x + n * columns + i, std::min<std::size_t>(32, columns - i),
+                      x + i * padded_batch + n * 32);
+      }
     }
   });
   const std::size_t step = product.kernels.panel_rows;
@@ -79,8 +83,8 @@ void bf16_tile_product(const DenseProduct& product, ThreadPool& pool) {
     auto* tile = tile_memory.get<float>(padded_batch * step);
     std::fill_n(tile, padded_batch * step, 0.0F);
     product.kernels.bf16_panel(product.weights.data, columns, begin, end - begin, panel);
-    product.kernels.bf16_multiply(panel, stride / 2, x, product.batch, tile);
-    store_tile(tile, step, product.batch, begin, end - begin, product.bias, product.y,
+    product.kernels.bf16_multiply(panel, stride / 2, x, padded_batch, product.batch, tile);
+    store_tile(tile, 1.0F, step, product.batch, begin, end - begin, product.bias, product.y,
                product.rows);
   });
 }

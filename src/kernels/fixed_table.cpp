@@ -42,10 +42,8 @@ struct Error2 {
 };
 
 Error2 fill(FixedTable& table, std::span<const float> values,
-            std::span<const std::uint64_t> weights, float headroom, bool segmented) {
-  float peak = 0.0F;
-  for (const float value : values) peak = std::max(peak, std::fabs(value));
-  table.scale = peak * headroom / (segmented ? kSegmentedPeak : kPeak);
+            std::span<const std::uint64_t> weights, float peak, bool segmented) {
+  table.scale = peak / (segmented ? kSegmentedPeak : kPeak);
   const double inverse = table.scale > 0.0F ? 1.0 / static_cast<double>(table.scale) : 0.0;
   int wanted[256] = {};
   for (std::size_t i = 0; i < 256; ++i) {
@@ -86,10 +84,12 @@ FixedTables make_fixed_tables(std::span<const float> codebook, std::uint32_t vec
                               bool segmented) {
   FixedTables tables;
   Error2 sums;
+  float peak = 0.0F;
+  for (const float value : codebook) peak = std::max(peak, std::fabs(value));
   for (std::uint32_t component = 0; component < vector_size; ++component) {
     const auto values = component_of(codebook, vector_size, component);
     const Error2 part =
-        fill(tables.components.emplace_back(), values, weights, headroom, segmented);
+        fill(tables.components.emplace_back(), values, weights, peak * headroom, segmented);
     sums.error += part.error;
     sums.total += part.total;
   }

@@ -8,7 +8,8 @@
 
 namespace helix {
 
-// A codebook of at most 256 vectors of `vector_size` as one 16-bit table per component.
+// A codebook of at most 256 vectors of `vector_size` as one 16-bit table per component, all with
+// the same scale.
 struct FixedTables {
   std::vector<FixedTable> components;
   double relative_error = 0.0;  // of the values, weighted: root mean square over root mean square

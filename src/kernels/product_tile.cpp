@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "kernels/scratch.h"
+
 namespace helix {
 
 void for_row_parts(std::size_t rows, std::size_t row_bytes, ThreadPool& pool,
@@ -18,17 +20,34 @@ void for_panels(std::size_t rows, std::size_t step, ThreadPool& pool,
            [&](std::size_t part) { task(part * step, std::min(rows, (part + 1) * step)); });
 }
 
-void store_tile(const float* tile, std::size_t panel_rows, std::size_t batch, std::size_t row,
-                std::size_t rows, std::span<const float> bias, float* y, std::size_t y_stride) {
+void store_tile(const float* tile, float scale, std::size_t panel_rows, std::size_t batch,
+                std::size_t row, std::size_t rows, std::span<const float> bias, float* y,
+                std::size_t y_stride) {
   for (std::size_t n = 0; n < batch; ++n) {
     const float* from = tile + n * panel_rows;
     float* to = y + n * y_stride + row;
     if (bias.empty()) {
-      std::copy_n(from, rows, to);
+      for (std::size_t r = 0; r < rows; ++r) to[r] = scale * from[r];
     } else {
-      for (std::size_t r = 0; r < rows; ++r) to[r] = from[r] + bias[row + r];
+      for (std::size_t r = 0; r < rows; ++r) to[r] = scale * from[r] + bias[row + r];
     }
   }
+}
+
+const float* packed_input(const float* x, std::size_t columns, std::size_t batch,
+                          ThreadPool& pool) {
+  thread_local Scratch memory;
+  const std::size_t chunks = (columns + kColumnsAtOnce - 1) / kColumnsAtOnce;
+  auto* packed = memory.get<float>(chunks * batch * kColumnsAtOnce);
+  for_panels(batch, 8, pool, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t n = begin; n < end; ++n) {
+      for (std::size_t i = 0; i < columns; i += kColumnsAtOnce) {
+        std::copy_n(x + n * columns + i, std::min(kColumnsAtOnce, columns - i),
+                    packed + i * batch + n * kColumnsAtOnce);
+      }
+    }
+  });
+  return packed;
 }
 
 void f32_panel_product(const KernelTable& kernels, const WeightRows& weights, std::size_t row,
@@ -38,7 +57,7 @@ void f32_panel_product(const KernelTable& kernels, const WeightRows& weights, st
   for (std::size_t begin = 0; begin < weights.columns; begin += kColumnsAtOnce) {
     const std::size_t count = std::min(kColumnsAtOnce, weights.columns - begin);
     kernels.f32_panel(weights, row, rows, begin, count, panel);
-    kernels.f32_multiply(panel, count, x + begin, weights.columns, batch, tile);
+    kernels.f32_multiply(panel, count, x + begin * batch, kColumnsAtOnce, batch, tile);
   }
 }
 

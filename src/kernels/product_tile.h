@@ -22,11 +22,17 @@ void for_row_parts(std::size_t rows, std::size_t row_bytes, ThreadPool& pool,
 void for_panels(std::size_t rows, std::size_t step, ThreadPool& pool,
                 const std::function<void(std::size_t, std::size_t)>& task);
 
-// y[n * y_stride + row + r] = tile[n * panel_rows + r] + bias (where there is one).
-void store_tile(const float* tile, std::size_t panel_rows, std::size_t batch, std::size_t row,
-                std::size_t rows, std::span<const float> bias, float* y, std::size_t y_stride);
+// y[n * y_stride + row + r] = scale * tile[n * panel_rows + r] + bias (where there is one).
+void store_tile(const float* tile, float scale, std::size_t panel_rows, std::size_t batch,
+                std::size_t row, std::size_t rows, std::span<const float> bias, float* y,
+                std::size_t y_stride);
 
-// tile (batch, panel_rows) = x (batch, columns) times `rows` rows of F32, F16 or BF16 weights.
+// x (batch, columns) as (columns / kColumnsAtOnce rounded up, batch, kColumnsAtOnce): rows of a
+// power of two bytes would fall into the same sets of the first-level cache. Valid until the
+// calling thread packs the next x.
+const float* packed_input(const float* x, std::size_t columns, std::size_t batch, ThreadPool& pool);
+
+// tile (batch, panel_rows) = packed x times `rows` rows of F32, F16 or BF16 weights.
 // `panel` has room for kColumnsAtOnce * panel_rows floats.
 void f32_panel_product(const KernelTable& kernels, const WeightRows& weights, std::size_t row,
                        std::size_t rows, const float* x, std::size_t batch, float* panel,

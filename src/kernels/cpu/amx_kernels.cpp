@@ -50,8 +50,8 @@ struct HardwareTiles {
 };
 
 static void bf16_multiply(const std::uint16_t* panel, std::size_t steps, const std::uint16_t* x,
-                          std::size_t batch, float* tile) noexcept {
-  AmxMultiply<HardwareTiles>::multiply(panel, steps, x, batch, tile);
+                          std::size_t batch_stride, std::size_t batch, float* tile) noexcept {
+  AmxMultiply<HardwareTiles>::multiply(panel, steps, x, batch_stride, batch, tile);
 }
 
 static KernelTable make_table() {

@@ -10,38 +10,38 @@ namespace helix {
 // amx_kernels.cpp, or a model of it in plain code, by which the arithmetic of addresses is tested
 // on machines without tiles.
 //
-// panel (steps, 32, 2), steps a multiple of 16; x (batch, 2 * steps) and tile (batch, 32) with room
-// for a multiple of 32 batch rows.
+// panel (steps, 32, 2), steps a multiple of 16; x (steps / 16, batch_stride, 32) and tile (batch,
+// 32) with room for a multiple of 32 batch rows.
 template <class Tiles>
 struct AmxMultiply {
   static constexpr std::size_t kPanelRows = 32;
   static constexpr std::size_t kTileSteps = 16;
 
   static void multiply(const std::uint16_t* panel, std::size_t steps, const std::uint16_t* x,
-                       std::size_t batch, float* tile) {
+                       std::size_t batch_stride, std::size_t batch, float* tile) {
     Tiles::begin();
     for (std::size_t n = 0; n < batch; n += 32) {
-      multiply_32(panel, steps, x + n * 2 * steps, tile + n * kPanelRows);
+      multiply_32(panel, steps, x + n * 32, batch_stride, tile + n * kPanelRows);
     }
     Tiles::end();
   }
 
  private:
   static void multiply_32(const std::uint16_t* panel, std::size_t steps, const std::uint16_t* x,
-                          float* tile) {
+                          std::size_t batch_stride, float* tile) {
     constexpr std::size_t kSumBytes = kPanelRows * sizeof(float);
     constexpr std::size_t kPanelBytes = kPanelRows * 2 * sizeof(std::uint16_t);
-    const std::size_t x_bytes = 2 * steps * sizeof(std::uint16_t);
+    constexpr std::size_t kInputBytes = 32 * sizeof(std::uint16_t);
     float* lower = tile + 16 * kPanelRows;
-    const std::uint16_t* x_lower = x + 16 * 2 * steps;
     Tiles::template load<0>(tile, kSumBytes);
     Tiles::template load<1>(tile + 16, kSumBytes);
     Tiles::template load<2>(lower, kSumBytes);
     Tiles::template load<3>(lower + 16, kSumBytes);
     for (std::size_t step = 0; step < steps; step += kTileSteps) {
       const std::uint16_t* weights = panel + step * kPanelRows * 2;
-      Tiles::template load<4>(x + 2 * step, x_bytes);
-      Tiles::template load<5>(x_lower + 2 * step, x_bytes);
+      const std::uint16_t* input = x + step / kTileSteps * batch_stride * 32;
+      Tiles::template load<4>(input, kInputBytes);
+      Tiles::template load<5>(input + std::size_t{16} * 32, kInputBytes);
       Tiles::template load<6>(weights, kPanelBytes);
       Tiles::template load<7>(weights + 32, kPanelBytes);
       Tiles::template dot<0, 4, 6>();

@@ -17,6 +17,7 @@ namespace {
 constexpr int kLanes = 8;
 constexpr int kTileBatch = 6;
 constexpr int kFixedTileBatch = 4;
+constexpr int kFixedTileRest = 2;
 
 #include "kernels/cpu/lanes.inl"
 
@@ -67,6 +68,13 @@ static inline IntAcc broadcast_pair(const std::int16_t* from) {
 
 static inline IntAcc dot(IntAcc sum, IntAcc w, IntAcc x) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(w, x));
+}
+
+static inline void dot_both(IntAcc& sum0, IntAcc& sum1, IntAcc w0, IntAcc w1,
+                            const std::int16_t* x) {
+  const IntAcc pair = broadcast_pair(x);
+  sum0 = dot(sum0, w0, pair);
+  sum1 = dot(sum1, w1, pair);
 }
 
 static inline Vec to_floats(IntAcc sum) { return (Vec)_mm256_cvtepi32_ps(sum); }
@@ -155,7 +163,7 @@ static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
       const std::size_t done = block * kFixedBlock;
       decode_block(table, segments, from + done, index_columns - done, w);
       for (int n = 0; n < kBatch; ++n) {
-        const std::size_t at = (first + n) * x.blocks + block;
+        const std::size_t at = block * x.batch + first + n;
         const std::int16_t* v = x.values + at * kFixedBlock;
         IntAcc sum = _mm256_madd_epi16(w[0], load_pairs(v));
         sum = dot(sum, w[1], load_pairs(v + 16));

@@ -15,7 +15,7 @@ static void fixed_rows_of(const Lookup& lookup, float table_scale, const std::ui
       const std::size_t done = block * kFixedBlock;
       lookup.decode(from + done, index_columns - done, w);
       for (int n = 0; n < kBatch; ++n) {
-        const std::size_t at = (first + n) * x.blocks + block;
+        const std::size_t at = block * x.batch + first + n;
         const std::int16_t* v = x.values + at * kFixedBlock;
         IntAcc sum = _mm512_madd_epi16(w[0], load_pairs(v));
         sum = dot(sum, w[1], load_pairs(v + 32));

@@ -15,6 +15,7 @@ namespace {
 constexpr int kLanes = 16;
 constexpr int kTileBatch = 12;
 constexpr int kFixedTileBatch = 12;
+constexpr int kFixedTileRest = 4;
 
 #include "kernels/cpu/lanes.inl"
 // Before the products, which transpose.
@@ -39,6 +40,13 @@ static inline IntAcc broadcast_pair(const std::int16_t* from) {
 
 static inline IntAcc dot(IntAcc sum, IntAcc w, IntAcc x) {
   return _mm512_add_epi32(sum, _mm512_madd_epi16(w, x));
+}
+
+static inline void dot_both(IntAcc& sum0, IntAcc& sum1, IntAcc w0, IntAcc w1,
+                            const std::int16_t* x) {
+  const IntAcc pair = broadcast_pair(x);
+  sum0 = dot(sum0, w0, pair);
+  sum1 = dot(sum1, w1, pair);
 }
 
 static inline Vec to_floats(IntAcc sum) { return (Vec)_mm512_cvtepi32_ps(sum); }

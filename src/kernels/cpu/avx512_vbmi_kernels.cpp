@@ -15,6 +15,7 @@ namespace {
 constexpr int kLanes = 16;
 constexpr int kTileBatch = 12;
 constexpr int kFixedTileBatch = 12;
+constexpr int kFixedTileRest = 4;
 
 #include "kernels/cpu/lanes.inl"
 // Before the products, which transpose.
@@ -38,7 +39,18 @@ static inline IntAcc broadcast_pair(const void* from) {
   return _mm512_set1_epi32(pair);
 }
 
-static inline IntAcc dot(IntAcc sum, IntAcc w, IntAcc x) { return _mm512_dpwssd_epi32(sum, w, x); }
+// In assembly, because GCC copies every sum when it is given the intrinsic.
+static inline IntAcc dot(IntAcc sum, IntAcc w, IntAcc x) {
+  __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(x));
+  return sum;
+}
+
+static inline void dot_both(IntAcc& sum0, IntAcc& sum1, IntAcc w0, IntAcc w1,
+                            const std::int16_t* x) {
+  const IntAcc pair = broadcast_pair(x);
+  sum0 = dot(sum0, w0, pair);
+  sum1 = dot(sum1, w1, pair);
+}
 
 static inline Vec to_floats(IntAcc sum) { return (Vec)_mm512_cvtepi32_ps(sum); }
 
@@ -81,32 +93,42 @@ class Lookup {
 
 #include "kernels/cpu/avx512_fixed.inl"
 
+static inline __m512 bf16_dot(__m512 sum, __m512i w, __m512i x) {
+  __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(w), "v"(x));
+  return sum;
+}
+
+// x (steps / 16, batch_stride, 32)
 template <int kBatch>
 static inline void bf16_tile(const std::uint16_t* panel, std::size_t steps, const std::uint16_t* x,
-                             std::size_t x_stride, float* tile) {
+                             std::size_t batch_stride, float* tile) {
   __m512 first[kBatch];
   __m512 second[kBatch];
-  for (int n = 0; n < kBatch; ++n) {
+  unroll<kBatch>([&]<int n>() {
     first[n] = _mm512_loadu_ps(tile + n * kPanelRows);
     second[n] = _mm512_loadu_ps(tile + n * kPanelRows + kLanes);
-  }
-  for (std::size_t step = 0; step < steps; ++step) {
-    const auto w0 = (__m512bh)load_pairs(panel + step * 2 * kPanelRows);
-    const auto w1 = (__m512bh)load_pairs(panel + step * 2 * kPanelRows + kPanelRows);
-    for (int n = 0; n < kBatch; ++n) {
-      const auto v = (__m512bh)broadcast_pair(x + n * x_stride + 2 * step);
-      first[n] = _mm512_dpbf16_ps(first[n], w0, v);
-      second[n] = _mm512_dpbf16_ps(second[n], w1, v);
+  });
+  for (std::size_t chunk = 0; chunk < steps / 16; ++chunk) {
+    for (std::size_t step = 0; step < 16; ++step) {
+      const __m512i w0 = load_pairs(panel);
+      const __m512i w1 = load_pairs(panel + kPanelRows);
+      panel += 2 * kPanelRows;
+      unroll<kBatch>([&]<int n>() {
+        const __m512i pair = broadcast_pair(x + n * 32 + 2 * step);
+        first[n] = bf16_dot(first[n], w0, pair);
+        second[n] = bf16_dot(second[n], w1, pair);
+      });
     }
+    x += batch_stride * 32;
   }
-  for (int n = 0; n < kBatch; ++n) {
+  unroll<kBatch>([&]<int n>() {
     _mm512_storeu_ps(tile + n * kPanelRows, first[n]);
     _mm512_storeu_ps(tile + n * kPanelRows + kLanes, second[n]);
-  }
+  });
 }
 
 static void bf16_multiply(const std::uint16_t* panel, std::size_t steps, const std::uint16_t* x,
-                          std::size_t batch, float* tile) noexcept {
+                          std::size_t batch_stride, std::size_t batch, float* tile) noexcept {
   constexpr std::size_t kStepsAtOnce = 128;  // 16 KiB of a panel
   for (std::size_t step = 0; step < steps; step += kStepsAtOnce) {
     const std::size_t count = smaller_size(kStepsAtOnce, steps - step);
@@ -114,11 +136,12 @@ static void bf16_multiply(const std::uint16_t* panel, std::size_t steps, const s
     std::size_t n = 0;
     const auto advance = [&](auto tile_of, std::size_t rows) {
       for (; n + rows <= batch; n += rows) {
-        tile_of(part, count, x + (n * steps + step) * 2, 2 * steps, tile + n * kPanelRows);
+        tile_of(part, count, x + (step / 16 * batch_stride + n) * 32, batch_stride,
+                tile + n * kPanelRows);
       }
     };
     advance(bf16_tile<12>, 12);
-    advance(bf16_tile<6>, 6);
+    advance(bf16_tile<4>, 4);
     advance(bf16_tile<1>, 1);
   }
 }

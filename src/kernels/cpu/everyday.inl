@@ -121,7 +121,8 @@ static void quantize_block(const float* block, const std::uint8_t* column_order,
 
 static void quantize(const float* x, const float* inverse_scales, std::size_t index_columns,
                      std::size_t vector_size, const std::uint8_t* column_order,
-                     std::int16_t* values, float* scales) noexcept {
+                     std::int16_t* values, std::size_t value_stride, float* scales,
+                     std::size_t scale_stride) noexcept {
   for (std::size_t begin = 0; begin < index_columns; begin += kFixedBlock) {
     const std::size_t count = smaller_size(kFixedBlock, index_columns - begin);
     float block[kFixedBlock] = {};
@@ -135,6 +136,8 @@ static void quantize(const float* x, const float* inverse_scales, std::size_t in
         block[i] = x[column] * (inverse_scales == nullptr ? 1.0F : inverse_scales[column]);
       }
     }
-    quantize_block(block, column_order, values + begin, scales + begin / kFixedBlock);
+    quantize_block(block, column_order, values, scales);
+    values += value_stride;
+    scales += scale_stride;
   }
 }

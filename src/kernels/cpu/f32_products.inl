@@ -153,9 +153,16 @@ static void f32_multiply(const float* panel, std::size_t steps, const float* x,
   f32_tiles(panel, kPanelRows, steps, x, x_stride, batch, tile, kPanelRows);
 }
 
+// One load after the other: faster than the gathers that compilers make of the plain loop.
 static void lookup_u8(const float* table, const std::uint8_t* indices, std::size_t count,
                       float* out) noexcept {
-  for (std::size_t i = 0; i < count; ++i) out[i] = table[indices[i]];
+  std::size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    std::uint64_t eight;
+    __builtin_memcpy(&eight, indices + i, sizeof(eight));
+    unroll<8>([&]<int k>() { out[i + k] = table[(eight >> (8 * k)) & 0xff]; });
+  }
+  for (; i < count; ++i) out[i] = table[indices[i]];
 }
 
 static void lookup_u16(const float* table, const std::uint16_t* indices, std::size_t count,

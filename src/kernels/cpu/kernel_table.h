@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "kernels/isa.h"
 
@@ -38,9 +39,10 @@ struct WeightRows {
   WeightType type;
 };
 
-// x as 16-bit fixed point: (batch, blocks, 64) values in the table's column order and (batch,
-// blocks) scales. The sum of the magnitudes of a block is at most 65,000, so that its product with
-// 16-bit weights fits in 32 bits.
+// x as 16-bit fixed point: (blocks, batch, 64) values in the table's column order and (blocks,
+// batch) scales. The sum of the magnitudes of a block is at most 65,000, so that its product with
+// 16-bit weights fits in 32 bits. Block by block, because rows of a power of two bytes would all
+// fall into the same few sets of the first-level cache.
 struct FixedInput {
   const std::int16_t* values;
   const float* scales;
@@ -93,10 +95,11 @@ struct KernelTable {
   // index_columns apart.
   const std::uint8_t* column_order;  // (64): the column at each position of a block
   bool segmented;                    // looks values up as base, multiplier and residual
-  // x (columns) times inverse_scales (or null), of component `component` of `vector_size`.
+  // x (columns) times inverse_scales (or null), every `vector_size`-th column from x on. Blocks of
+  // values are `value_stride` apart, their scales `scale_stride`.
   void (*quantize)(const float* x, const float* inverse_scales, std::size_t index_columns,
                    std::size_t vector_size, const std::uint8_t* column_order, std::int16_t* values,
-                   float* scales) noexcept;
+                   std::size_t value_stride, float* scales, std::size_t scale_stride) noexcept;
   // y[n * y_stride + row] (+)= the product of rows [begin, end); batch <= kMaxRowBatch.
   void (*fixed_rows)(const FixedTable& table, const std::uint8_t* indices,
                      std::size_t index_columns, std::size_t begin, std::size_t end,
@@ -104,17 +107,16 @@ struct KernelTable {
   void (*fixed_panel)(const FixedTable& table, const std::uint8_t* indices,
                       std::size_t index_columns, std::size_t row, std::size_t rows,
                       std::uint16_t* panel) noexcept;
-  // tile (batch, panel_rows) += x * panel, for the blocks that x has.
-  void (*fixed_multiply)(const std::uint16_t* panel, const FixedInput& x, float table_scale,
-                         float* tile) noexcept;
+  // tile (batch, panel_rows) += x * panel / table.scale, for the blocks that x has.
+  void (*fixed_multiply)(const std::uint16_t* panel, const FixedInput& x, float* tile) noexcept;
 
   // BF16 products, null where this instruction set has none. Columns are padded to 32.
   void (*bf16_panel)(const std::byte* weights, std::size_t columns, std::size_t row,
                      std::size_t rows, std::uint16_t* panel) noexcept;
-  // tile (batch, panel_rows) += x (batch, 2 * steps) * panel. steps is a multiple of 16; x and
-  // tile have room for a multiple of 32 batch rows.
+  // tile (batch, panel_rows) += x * panel. x (steps / 16, batch_stride, 32), steps a multiple of
+  // 16; x and tile have room for a multiple of 32 batch rows.
   void (*bf16_multiply)(const std::uint16_t* panel, std::size_t steps, const std::uint16_t* x,
-                        std::size_t batch, float* tile) noexcept;
+                        std::size_t batch_stride, std::size_t batch, float* tile) noexcept;
   bool bf16_codebook;  // codebook panels are BF16 too (the tiles know nothing else)
 
   void (*rms_norm)(const float* x, const float* weight, std::size_t size, float epsilon,

@@ -13,6 +13,18 @@ static inline Vec load_half(const std::byte* from);
 static inline void transpose(const float* in, std::size_t in_stride, float* out,
                              std::size_t out_stride);
 
+// body.operator()<0>() ... body.operator()<kCount - 1>(): unrolled before anything else, so that
+// arrays of vectors become registers.
+template <typename Body, int... kIndices>
+static inline void unroll_list(const Body& body, std::integer_sequence<int, kIndices...>) {
+  (body.template operator()<kIndices>(), ...);
+}
+
+template <int kCount, typename Body>
+static inline void unroll(const Body& body) {
+  unroll_list(body, std::make_integer_sequence<int, kCount>());
+}
+
 static inline Vec load(const void* from) {
   Vec v;
   __builtin_memcpy(&v, from, sizeof(v));

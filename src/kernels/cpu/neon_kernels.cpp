@@ -90,13 +90,13 @@ static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
       for (std::size_t i = 0; i < kFixedBlock; i += 16) {
         const int16x8x2_t w = decode(table, from + i);
         for (int n = 0; n < kBatch; ++n) {
-          const std::int16_t* v = x.values + ((first + n) * x.blocks + block) * kFixedBlock + i;
+          const std::int16_t* v = x.values + (block * x.batch + first + n) * kFixedBlock + i;
           block_sums[n] = dot(block_sums[n], w.val[0], vld1q_s16(v));
           block_sums[n] = dot(block_sums[n], w.val[1], vld1q_s16(v + 8));
         }
       }
       for (int n = 0; n < kBatch; ++n) {
-        const Vec scale = broadcast(x.scales[(first + n) * x.blocks + block]);
+        const Vec scale = broadcast(x.scales[block * x.batch + first + n]);
         sums[n] += (Vec)vcvtq_f32_s32(block_sums[n]) * scale;
       }
     }

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// What this machine can do at best, and the obvious ways to multiply by codes.
+namespace helix::bench {
+
+// Reads every byte and returns something that depends on all of them.
+std::uint64_t read_all(const std::byte* data, std::size_t bytes);
+
+// AVX-512 BF16 dots from registers: twelve independent ones per step.
+bool has_dot_unit();
+void run_dots(std::size_t steps);
+inline double dot_operations(std::size_t steps) { return 12.0 * 64.0 * static_cast<double>(steps); }
+
+// y (rows) = codebook[indices (rows, columns)] * x.
+using PlainProduct = void (*)(const float* codebook, const std::uint8_t* indices, std::size_t rows,
+                              std::size_t columns, const float* x, float* y);
+void scalar_product(const float* codebook, const std::uint8_t* indices, std::size_t rows,
+                    std::size_t columns, const float* x, float* y);
+bool has_gather();
+void gather_product(const float* codebook, const std::uint8_t* indices, std::size_t rows,
+                    std::size_t columns, const float* x, float* y);
+
+}  // namespace helix::bench
