@@ -140,11 +140,13 @@ std::string make_safetensors_header(std::span<const TensorEntry> tensors,
                                     const std::map<std::string, std::string>& metadata,
                                     std::uint64_t padded_bytes) {
   Json root = Json::object();
-  if (!metadata.empty()) root["__metadata__"] = metadata;
+  Json::object_t::Container& members =
+      root.get_ref<Json::object_t&>();  // appends without a look-up
+  if (!metadata.empty()) members.emplace_back("__metadata__", metadata);
   for (const TensorEntry& tensor : tensors) {
-    root[tensor.name] = {{"dtype", dtype_name(tensor.dtype)},
-                         {"shape", tensor.shape},
-                         {"data_offsets", {tensor.begin, tensor.end}}};
+    members.emplace_back(tensor.name, Json{{"dtype", dtype_name(tensor.dtype)},
+                                           {"shape", tensor.shape},
+                                           {"data_offsets", {tensor.begin, tensor.end}}});
   }
   std::string text(sizeof(std::uint64_t), '\0');
   text += root.dump();

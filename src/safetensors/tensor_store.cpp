@@ -58,6 +58,11 @@ std::vector<std::pair<std::string, std::string>> parse_shard_index(std::string_v
 }
 
 TensorStore::TensorStore(const fs::path& folder) {
+  with_file_errors([&] { open(folder); });
+  for (std::size_t i = 0; i < tensors_.size(); ++i) by_name_[tensors_[i].name] = i;
+}
+
+void TensorStore::open(const fs::path& folder) {
   if (fs::exists(folder / kSingleFileName)) {
     add_file(folder / kSingleFileName);
   } else if (fs::exists(folder / kIndexFileName)) {
@@ -65,7 +70,6 @@ TensorStore::TensorStore(const fs::path& folder) {
   } else {
     report_missing_weights(folder);
   }
-  for (std::size_t i = 0; i < tensors_.size(); ++i) by_name_[tensors_[i].name] = i;
 }
 
 void TensorStore::add_file(const fs::path& path) {
@@ -82,7 +86,8 @@ void TensorStore::open_shards(const fs::path& folder) {
   std::set<std::string> shards;
   for (const auto& [tensor, shard] : map) shards.insert(shard);
   for (const std::string& shard : shards) {
-    if (!fs::exists(folder / shard)) {
+    std::error_code fault;  // a name that no file can have, too long a one say, is absent as well
+    if (!fs::exists(folder / shard, fault)) {
       throw_error(ErrorCode::kNotFound, (folder / shard).string(), ": shard named by ",
                   kIndexFileName, " is absent");
     }

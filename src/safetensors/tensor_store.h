@@ -41,6 +41,7 @@ class TensorStore {
   const std::vector<SafetensorsFile>& files() const { return files_; }
 
  private:
+  void open(const std::filesystem::path& folder);
   void open_shards(const std::filesystem::path& folder);
   void add_file(const std::filesystem::path& path);
 
