@@ -12,13 +12,18 @@ namespace {
 
 using Extents = std::optional<std::pair<std::uint64_t, std::uint64_t>>;
 
-// Non-negative integers of config.json by name; 0 where absent.
+// No real size is larger, and products of two such sizes and sums of those fit in 64 bits.
+constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 30;
+
+// Sizes of config.json by name; 0 where absent or none.
 class Sizes {
  public:
   explicit Sizes(const Json& config) : config_(config) {}
   std::uint64_t operator[](const char* key) const {
     const auto found = config_.find(key);
-    return found != config_.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+    if (found == config_.end() || !found->is_number_unsigned()) return 0;
+    const auto size = found->get<std::uint64_t>();
+    return size <= kMaxSize ? size : 0;
   }
   std::uint64_t get(const char* key, std::uint64_t otherwise) const {
     const std::uint64_t size = (*this)[key];

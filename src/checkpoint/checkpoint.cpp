@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/message.h"
+#include "checkpoint/quantization_config.h"
 
 namespace helix {
 namespace {
@@ -47,7 +48,8 @@ bool has_content(const StoredTensor& tensor) { return !tensor.view.data.empty();
 
 // State-space parameters that are no module's `.weight`.
 bool is_bare_parameter(std::string_view module) {
-  return module.ends_with(".A_log") || module.ends_with(".D") || module.ends_with(".dt_bias");
+  const std::string_view name = module.substr(module.rfind('.') + 1);
+  return name == "A_log" || name == "D" || name == "dt_bias";
 }
 
 void require_parts(const ModuleParts& parts, const fs::path& folder) {
@@ -77,35 +79,20 @@ std::string mangled(std::string name) {
 
 Json read_config(const fs::path& folder) {
   const fs::path path = folder / "config.json";
-  Json config = parse_python_json(read_file(path, kMaxConfigBytes), path.string());
-  if (!config.is_object())
-    throw_error(ErrorCode::kCorruptData, path.string(), ": expected a JSON object");
-  return config;
+  return parse_config(read_file(path, kMaxConfigBytes), path.string());
 }
 
 Checkpoint::Checkpoint(const fs::path& folder, const Hooks& hooks)
     : folder_(folder), store_(folder) {
   config_ = read_config(folder);
-  read_quantization_config();
-  if (compressed_) group_modules();
+  const auto quantization = read_quantization_config(config_, (folder_ / "config.json").string());
+  compressed_ = quantization.compressed;
+  foreign_quantization_ = quantization.foreign_method;
+  if (compressed_) group_modules(quantization.compressed_modules);
   sort_other_tensors(hooks);
 }
 
-void Checkpoint::read_quantization_config() {
-  const auto found = config_.find("quantization_config");
-  if (found == config_.end() || found->is_null()) return;
-  const std::string where = (folder_ / "config.json").string() + ": quantization_config";
-  if (!found->is_object()) throw_error(ErrorCode::kCorruptData, where, " is not an object");
-  const auto method = found->find("quant_method");
-  if (method == found->end() || !method->is_string()) {
-    throw_error(ErrorCode::kCorruptData, where, " has no quant_method");
-  }
-  const auto& name = method->get_ref<const std::string&>();
-  compressed_ = name == "hxq" || name == "cdna_v3" || name == "helix";
-  if (!compressed_) foreign_quantization_ = name;
-}
-
-void Checkpoint::group_modules() {
+void Checkpoint::group_modules(const std::vector<std::string>& listed) {
   for (const StoredTensor& tensor : store_.tensors()) {
     const PartName* part = part_of(tensor.name);
     if (part == nullptr) continue;
@@ -118,7 +105,11 @@ void Checkpoint::group_modules() {
     }
     parts.*(part->member) = &tensor;
   }
-  check_listed_modules();
+  for (const std::string& name : listed) {
+    if (modules_.contains(name)) continue;
+    throw_error(ErrorCode::kCorruptData, folder_.string(), ": module ", name,
+                " is listed in compressed_modules, but its codebook is missing");
+  }
   for (auto& [name, parts] : modules_) {
     require_parts(parts, folder_);
     const StoredTensor* bare = store_.find(name);
@@ -128,37 +119,37 @@ void Checkpoint::group_modules() {
   }
 }
 
-void Checkpoint::check_listed_modules() const {
-  const Json& quantization = config_["quantization_config"];
-  const auto list = quantization.find("compressed_modules");
-  if (list == quantization.end() || list->is_null()) return;
-  const std::string where = (folder_ / "config.json").string() + ": compressed_modules";
-  if (!list->is_array()) throw_error(ErrorCode::kCorruptData, where, " is not a list");
-  for (const Json& name : *list) {
-    if (!name.is_string())
-      throw_error(ErrorCode::kCorruptData, where, " holds ", name.dump(), ", expected a name");
-    if (!modules_.contains(name.get<std::string>())) {
-      throw_error(ErrorCode::kCorruptData, folder_.string(), ": module ", name.get<std::string>(),
-                  " is listed in compressed_modules, but its codebook is missing");
-    }
-  }
+// The dense keys of the file that mangling changes, mangled.
+std::set<std::string> Checkpoint::mangled_dense_names() const {
+  std::set<std::string> names;
+  const auto add = [&](const std::string& key) {
+    std::string name = mangled(key);
+    if (name != key) names.insert(std::move(name));
+  };
+  for (const StoredTensor& tensor : store_.tensors()) add(tensor.name);
+  for (const auto& [name, parts] : modules_) add(parts.dense_key);
+  return names;
+}
+
+// An empty tensor under the dense key of a compressed module, or `{m}.weight` of a bare one.
+bool Checkpoint::is_empty_weight(const StoredTensor& tensor) const {
+  if (has_content(tensor)) return false;
+  const std::string_view name = tensor.name;
+  const auto module = modules_.find(name);
+  if (module != modules_.end() && module->second.dense_key == name) return true;
+  return name.ends_with(".weight") && modules_.contains(without_last(name));
 }
 
 void Checkpoint::sort_other_tensors(const Hooks& hooks) {
-  std::set<std::string> mangled_names;  // of names that mangling changes
-  for (const StoredTensor& tensor : store_.tensors()) {
-    std::string name = mangled(tensor.name);
-    if (compressed_ && name != tensor.name) mangled_names.insert(std::move(name));
-  }
+  std::set<std::string> mangled_names;
+  if (compressed_) mangled_names = mangled_dense_names();
   const auto is_ignored = [&](const StoredTensor& tensor) {
     const std::string_view name = tensor.name;
     const auto derived =
         std::find_if(kDerivedBuffers.begin(), kDerivedBuffers.end(),
                      [&](std::string_view suffix) { return name.ends_with(suffix); });
     if (derived != kDerivedBuffers.end() && modules_.contains(without_last(name))) return true;
-    if (name.ends_with(".weight") && !has_content(tensor) && modules_.contains(without_last(name)))
-      return true;
-    return mangled_names.contains(tensor.name);
+    return is_empty_weight(tensor) || mangled_names.contains(tensor.name);
   };
   std::string names;
   for (const StoredTensor& tensor : store_.tensors()) {

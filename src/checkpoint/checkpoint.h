@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,10 +62,10 @@ class Checkpoint {
   CompressedTensor load_module(std::string_view name) const;
 
  private:
-  void read_quantization_config();
-  void group_modules();
-  void check_listed_modules() const;
+  void group_modules(const std::vector<std::string>& listed);
   void sort_other_tensors(const Hooks& hooks);
+  std::set<std::string> mangled_dense_names() const;
+  bool is_empty_weight(const StoredTensor& tensor) const;
   std::optional<std::pair<std::uint64_t, std::uint64_t>> packed_shape(
       const ModuleParts& parts) const;
 

@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/message.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/quantization_config.h"
 
 namespace helix {
 namespace {
@@ -79,21 +80,25 @@ std::uint32_t read_vector_size(const StoredTensor& codebook) {
   return static_cast<std::uint32_t>(size);
 }
 
+// By shape and not only by size: a transposed factor has the right size too.
+void require_svd_shapes(const ModuleParts& parts, std::uint64_t rows, std::uint64_t columns) {
+  if (parts.svd_s == nullptr) return;
+  require_rank(*parts.svd_s, 1, 1);
+  const std::uint64_t rank = parts.svd_s->view.shape[0];
+  const auto require_shape = [](const StoredTensor& tensor, const Shape& expected) {
+    if (tensor.view.shape == expected) return;
+    corrupt(tensor, "shape ", shape_text(tensor.view.shape), ", expected ", shape_text(expected));
+  };
+  require_shape(*parts.svd_u, {rows, rank});
+  require_shape(*parts.svd_vt, {rank, columns});
+}
+
 }  // namespace
 
 std::optional<std::pair<std::uint64_t, std::uint64_t>> Checkpoint::packed_shape(
     const ModuleParts& parts) const {
-  const Json& quantization = config_["quantization_config"];
-  const auto shapes = quantization.find("module_shapes");
-  if (shapes != quantization.end() && shapes->is_object() && shapes->contains(parts.name)) {
-    const Json& shape = (*shapes)[parts.name];
-    if (shape.is_array() && shape.size() == 2 && shape[0].is_number_unsigned() &&
-        shape[1].is_number_unsigned()) {
-      return std::pair{shape[0].get<std::uint64_t>(), shape[1].get<std::uint64_t>()};
-    }
-    throw_error(ErrorCode::kCorruptData, (folder_ / "config.json").string(), ": module_shapes of ",
-                parts.name, " is ", shape.dump(), ", expected [out, in]");
-  }
+  const auto listed = listed_dense_shape(config_, parts.name, (folder_ / "config.json").string());
+  if (listed) return listed;
   if (parts.exact != nullptr && parts.exact->view.shape.size() == 2) {
     return std::pair{parts.exact->view.shape[0], parts.exact->view.shape[1]};
   }
@@ -136,6 +141,7 @@ CompressedTensor Checkpoint::load_module(std::string_view name) const {
   }
   tensor.sidecar_positions = read_positions(parts.sidecar_positions);
   tensor.sidecar_values = read_f32(parts.sidecar_values, 1, 1);
+  require_svd_shapes(parts, tensor.rows, tensor.columns);
   tensor.svd_u = read_f32(parts.svd_u, 2, 2);
   tensor.svd_s = read_f32(parts.svd_s, 1, 1);
   tensor.svd_vt = read_f32(parts.svd_vt, 2, 2);
