@@ -122,7 +122,7 @@ def decode_parts(
     indices = _indices(parts, codebook.shape[1], shape)
     largest, k = int(indices.max(initial=0)), len(codebook)
     require(largest < k, f"{module}: index {largest} into a codebook of {k} entries")
-    weights = codebook[indices].reshape(len(indices), -1)
+    weights = codebook[indices].reshape(len(indices), indices.shape[1] * codebook.shape[1])
     _replace_outliers(weights, parts, module)
     weights = _add_low_rank(weights, parts, module)
     if "channel_scales" in parts:
