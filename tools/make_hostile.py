@@ -314,7 +314,9 @@ def index_cases() -> Cases:
     return {
         "index_too_large_u8": indices(tensor("U8", bad), too_large),
         "index_too_large_u16": indices(tensor("U16", bad), too_large),
-        "index_too_large_i16": indices(tensor("I16", bad.astype(int) - 5), "index 65535 at position 2"),
+        "index_too_large_i16": indices(
+            tensor("I16", bad.astype(int) - 5), "index 65535 at position 2"
+        ),
         "index_too_large_packed": indices(pack_12_bit(bad), too_large, **shape),
         "index_too_large_vectors": _parts(vectors, too_large),
         "indices_of_i8": indices(tensor("I8", bad), "I8 of shape [4, 6]"),
