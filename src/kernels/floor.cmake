@@ -21,3 +21,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
 endif()
 set_source_files_properties(${kernels_cpu}/neon_kernels.cpp ${kernels_cpu}/scalar_kernels.cpp PROPERTIES
                             COMPILE_OPTIONS "${kernels_fused}")
+
+if(HELIX_DEVELOPER_MODE AND NOT HELIX_SANITIZE)
+  add_test(NAME kernels.isa_symbols
+           COMMAND ${CMAKE_COMMAND} -D NM=${CMAKE_NM} -D "OBJECTS=$<TARGET_OBJECTS:helix_kernels>"
+                   -P ${folder}/check_isa_symbols.cmake)
+endif()

@@ -1,0 +1,17 @@
+# Refuses object files of one instruction set that define functions the linker might use for others.
+# cmake -D NM=nm -D OBJECTS=a.o;b.o -P check_isa_symbols.cmake
+set(checked 0)
+foreach(object IN LISTS OBJECTS)
+  if(NOT object MATCHES "/cpu/[a-z0-9_]+_kernels\\.cpp")
+    continue()
+  endif()
+  execute_process(COMMAND ${NM} --defined-only ${object} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "[^\n]* [Wu] [^\n]*" shared "${symbols}")
+  if(shared)
+    message(FATAL_ERROR "${object} defines functions that every instruction set would share: ${shared}")
+  endif()
+  math(EXPR checked "${checked} + 1")
+endforeach()
+if(checked EQUAL 0)
+  message(FATAL_ERROR "no object file of an instruction set among ${OBJECTS}")
+endif()
