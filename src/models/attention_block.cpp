@@ -1,0 +1,67 @@
+#include "models/attention_block.h"
+
+#include <cmath>
+
+namespace helix {
+namespace {
+
+Bias bias_of(bool required) { return required ? Bias::kRequired : Bias::kIfStored; }
+
+}  // namespace
+
+AttentionShape attention_shape(const DecoderConfig& config, std::size_t layer) {
+  return {.query_heads = config.head_count,
+          .key_heads = config.key_head_count,
+          .head_dim = config.head_dim,
+          .scale = 1.0F / std::sqrt(static_cast<float>(config.head_dim)),
+          .window = config.windows[layer]};
+}
+
+AttentionBlock::AttentionBlock(const DecoderConfig& config, std::size_t layer,
+                               const std::string& name, WeightSource& weights)
+    : layer_(layer),
+      shape_(attention_shape(config, layer)),
+      query_(weights.linear(name + ".q_proj", config.head_count * config.head_dim,
+                            config.hidden_size, bias_of(config.query_bias))),
+      key_(weights.linear(name + ".k_proj", config.key_head_count * config.head_dim,
+                          config.hidden_size, bias_of(config.query_bias))),
+      value_(weights.linear(name + ".v_proj", config.key_head_count * config.head_dim,
+                            config.hidden_size, bias_of(config.query_bias))),
+      output_(weights.linear(name + ".o_proj", config.hidden_size,
+                             config.head_count * config.head_dim, bias_of(config.output_bias))) {}
+
+std::uint64_t AttentionBlock::weight_bytes() const {
+  return query_.weight_bytes() + key_.weight_bytes() + value_.weight_bytes() +
+         output_.weight_bytes();
+}
+
+void AttentionBlock::run(std::span<const float> x, const TokenBatch& batch, std::span<float> out,
+                         ThreadPool& pool) const {
+  std::vector<float> queries(batch.rows * query_.rows());
+  std::vector<float> keys(batch.rows * key_.rows());
+  std::vector<float> values(batch.rows * value_.rows());
+  query_.multiply(x, batch.rows, queries, pool);
+  key_.multiply(x, batch.rows, keys, pool);
+  value_.multiply(x, batch.rows, values, pool);
+  apply_rope(batch.angles, shape_.query_heads, shape_.head_dim, queries);
+  apply_rope(batch.angles, shape_.key_heads, shape_.head_dim, keys);
+  attend(queries, keys, values, batch, queries, pool);
+  output_.multiply(queries, batch.rows, out, pool);
+}
+
+void AttentionBlock::attend(std::span<const float> queries, std::span<const float> keys,
+                            std::span<const float> values, const TokenBatch& batch,
+                            std::span<float> out, ThreadPool& pool) const {
+  const std::size_t width = shape_.key_heads * shape_.head_dim;
+  std::vector<AttentionSequence> sequences;
+  for (const TokenBatch::Part& part : batch.parts) {
+    const KeyValueCache cache = part.cache->layer(layer_);
+    append_to_cache(shape_, cache, part.first_position,
+                    keys.subspan(part.first_row * width, part.rows * width),
+                    values.subspan(part.first_row * width, part.rows * width));
+    sequences.push_back({.cache = cache, .position = part.first_position, .tokens = part.rows});
+  }
+  attention(shape_, sequences, queries, out, pool);
+}
+
+}  // namespace helix

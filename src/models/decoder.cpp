@@ -1,0 +1,148 @@
+#include "models/decoder.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "base/message.h"
+#include "kernels/rms_norm.h"
+#include "kernels/swiglu.h"
+#include "models/row_parts.h"
+
+namespace helix {
+namespace {
+
+constexpr const char* kEmbedding = "model.embed_tokens";
+
+void append(std::vector<float>& to, const std::vector<float>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+}  // namespace
+
+Decoder::Decoder(DecoderConfig config, std::unique_ptr<WeightSource> weights, DType cache_dtype)
+    : config_(std::move(config)),
+      weights_(std::move(weights)),
+      cache_dtype_(cache_dtype),
+      embedding_(weights_->embedding(kEmbedding, config_.vocabulary_size, config_.hidden_size)),
+      final_norm_(weights_->vector("model.norm.weight", config_.hidden_size)),
+      output_head_(weights_->linear(config_.tied_embeddings ? kEmbedding : "lm_head",
+                                    config_.vocabulary_size, config_.hidden_size, Bias::kIfStored)),
+      frequencies_(rope_frequencies(config_.rope)) {
+  for (std::size_t i = 0; i < config_.layer_count; ++i) layers_.push_back(make_layer(i));
+  info_.model_type = config_.model_type;
+  info_.vocabulary_size = config_.vocabulary_size;
+  info_.hidden_size = config_.hidden_size;
+  info_.max_positions = config_.max_positions;
+  info_.end_tokens = config_.end_tokens;
+  count_bytes();
+}
+
+Decoder::Layer Decoder::make_layer(std::size_t index) {
+  const std::string name = concat("model.layers.", index);
+  return {weights_->vector(name + ".input_layernorm.weight", config_.hidden_size),
+          AttentionBlock(config_, index, name + ".self_attn", *weights_),
+          weights_->vector(name + ".post_attention_layernorm.weight", config_.hidden_size),
+          FeedForward(config_, name + ".mlp", *weights_)};
+}
+
+void Decoder::count_bytes() {
+  std::uint64_t bytes = output_head_.weight_bytes();
+  for (const Layer& layer : layers_) {
+    bytes += layer.attention.weight_bytes() + layer.feed_forward.weight_bytes();
+  }
+  info_.total_weight_bytes = bytes + (config_.tied_embeddings ? 0 : embedding_.weight_bytes());
+  info_.token_weight_bytes = bytes + embedding_.weight_bytes() / config_.vocabulary_size;
+}
+
+std::unique_ptr<SequenceState> Decoder::new_state(std::size_t capacity) const {
+  return std::make_unique<KvCache>(attention_shape(config_, 0), config_.layer_count, cache_dtype_,
+                                   capacity);
+}
+
+void Decoder::forward(std::span<const SequenceStep> steps, std::span<float> hidden,
+                      ThreadPool& pool) const {
+  const TokenBatch batch = place(steps);
+  std::vector<float> x(batch.rows * config_.hidden_size);
+  std::vector<float> normed(x.size());
+  std::vector<float> change(x.size());
+  read_embeddings(steps, x);
+  for (const Layer& layer : layers_) {
+    norm(x, layer.attention_norm, normed, pool);
+    layer.attention.run(normed, batch, change, pool);
+    add(change, x);
+    norm(x, layer.feed_forward_norm, normed, pool);
+    layer.feed_forward.run(normed, batch.rows, change, pool);
+    add(change, x);
+  }
+  norm(x, final_norm_, hidden, pool);
+  for (const TokenBatch::Part& part : batch.parts) {
+    part.cache->set_length(part.first_position + part.rows);
+  }
+}
+
+void Decoder::logits(std::span<const float> hidden, std::size_t rows, std::span<float> out,
+                     ThreadPool& pool) const {
+  output_head_.multiply(hidden.first(rows * config_.hidden_size), rows,
+                        out.first(rows * config_.vocabulary_size), pool);
+}
+
+void Decoder::check(const SequenceStep& step) const {
+  const auto* cache = dynamic_cast<const KvCache*>(step.state);
+  if (cache == nullptr || step.tokens.empty()) {
+    throw_error(ErrorCode::kInvalidArgument, "a step needs tokens and a state of this model");
+  }
+  const std::size_t end = cache->length() + step.tokens.size();
+  if (end > cache->capacity()) {
+    throw_error(ErrorCode::kInvalidArgument, "the sequence would have ", end,
+                " tokens, its context takes ", cache->capacity());
+  }
+  for (const std::int32_t token : step.tokens) {
+    if (token >= 0 && static_cast<std::size_t>(token) < config_.vocabulary_size) continue;
+    throw_error(ErrorCode::kInvalidArgument, "token ", token,
+                " is not in the model's vocabulary of ", config_.vocabulary_size);
+  }
+}
+
+RopeAngles Decoder::rotate(const SequenceStep& step, std::size_t first_position) const {
+  std::vector<std::uint32_t> positions(step.tokens.size());
+  std::iota(positions.begin(), positions.end(), static_cast<std::uint32_t>(first_position));
+  if (config_.rope.scaling != RopeScaling::kDynamic) return rope_angles(frequencies_, positions);
+  const std::size_t length = std::max(step.final_length, first_position + positions.size());
+  return rope_angles(rope_frequencies(config_.rope, length), positions);
+}
+
+TokenBatch Decoder::place(std::span<const SequenceStep> steps) const {
+  for (const SequenceStep& step : steps) check(step);
+  TokenBatch batch;
+  for (const SequenceStep& step : steps) {
+    auto* cache = static_cast<KvCache*>(step.state);
+    const std::size_t first_position = cache->length();
+    cache->reserve(first_position + step.tokens.size());
+    const RopeAngles angles = rotate(step, first_position);
+    append(batch.angles.cosines, angles.cosines);
+    append(batch.angles.sines, angles.sines);
+    batch.parts.push_back({cache, batch.rows, step.tokens.size(), first_position});
+    batch.rows += step.tokens.size();
+  }
+  return batch;
+}
+
+void Decoder::read_embeddings(std::span<const SequenceStep> steps, std::span<float> x) const {
+  for (const SequenceStep& step : steps) {
+    const std::vector<std::uint32_t> ids(step.tokens.begin(), step.tokens.end());
+    embedding_.read(ids, x.first(ids.size() * config_.hidden_size));
+    x = x.subspan(ids.size() * config_.hidden_size);
+  }
+}
+
+void Decoder::norm(std::span<const float> x, std::span<const float> weight, std::span<float> out,
+                   ThreadPool& pool) const {
+  const std::size_t width = config_.hidden_size;
+  split_rows(x.size() / width, pool, [&](std::size_t begin, std::size_t end) {
+    rms_norm(x.subspan(begin * width, (end - begin) * width), weight, config_.norm_epsilon,
+             out.subspan(begin * width, (end - begin) * width));
+  });
+}
+
+}  // namespace helix

@@ -1,0 +1,37 @@
+#include "models/feed_forward.h"
+
+#include <vector>
+
+#include "kernels/swiglu.h"
+#include "models/row_parts.h"
+
+namespace helix {
+
+FeedForward::FeedForward(const DecoderConfig& config, const std::string& name,
+                         WeightSource& weights)
+    : gate_(weights.linear(name + ".gate_proj", config.intermediate_size, config.hidden_size,
+                           config.feed_forward_bias ? Bias::kRequired : Bias::kIfStored)),
+      up_(weights.linear(name + ".up_proj", config.intermediate_size, config.hidden_size,
+                         config.feed_forward_bias ? Bias::kRequired : Bias::kIfStored)),
+      down_(weights.linear(name + ".down_proj", config.hidden_size, config.intermediate_size,
+                           config.feed_forward_bias ? Bias::kRequired : Bias::kIfStored)) {}
+
+void FeedForward::run(std::span<const float> x, std::size_t rows, std::span<float> out,
+                      ThreadPool& pool) const {
+  const std::size_t width = gate_.rows();
+  std::vector<float> gate(rows * width);
+  std::vector<float> up(rows * width);
+  gate_.multiply(x, rows, gate, pool);
+  up_.multiply(x, rows, up, pool);
+  split_rows(rows, pool, [&](std::size_t begin, std::size_t end) {
+    const std::span<float> part = std::span(gate).subspan(begin * width, (end - begin) * width);
+    silu_multiply(part, std::span(up).subspan(begin * width, part.size()), part);
+  });
+  down_.multiply(gate, rows, out, pool);
+}
+
+std::uint64_t FeedForward::weight_bytes() const {
+  return gate_.weight_bytes() + up_.weight_bytes() + down_.weight_bytes();
+}
+
+}  // namespace helix

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <variant>
+
+#include "base/thread_pool.h"
+#include "kernels/codebook_matmul.h"
+#include "kernels/dense_matmul.h"
+
+namespace helix {
+
+// y = x * weight^T + bias, whichever way the weight is stored. Immutable; the lender of the weights
+// outlives it.
+class Linear {
+ public:
+  explicit Linear(DenseMatrix matrix) : matrix_(std::move(matrix)) {}
+  explicit Linear(CodebookMatrix matrix) : matrix_(std::move(matrix)) {}
+
+  std::size_t rows() const;
+  std::size_t columns() const;
+  // Bytes of weights that one product reads.
+  std::uint64_t weight_bytes() const;
+
+  // x (batch, columns) to y (batch, rows).
+  void multiply(std::span<const float> x, std::size_t batch, std::span<float> y,
+                ThreadPool& pool) const;
+
+ private:
+  std::variant<DenseMatrix, CodebookMatrix> matrix_;
+};
+
+}  // namespace helix

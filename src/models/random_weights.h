@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "helix/progress.h"
+#include "kernels/matrix_options.h"
+#include "models/weight_source.h"
+
+namespace helix {
+
+struct RandomWeightsOptions {
+  MatrixOptions matrix;
+  bool compressed_embeddings = false;
+  bool dense = false;
+  std::uint64_t seed = 1;
+  Hooks hooks = {};  // cancellation, once per matrix
+};
+
+// Made-up weights of any shape, held in memory: Gaussian codebooks of 256 levels with random codes
+// for linear layers, BF16 for the rest. Magnitudes are such that activations stay near one.
+class RandomWeights final : public WeightSource {
+ public:
+  explicit RandomWeights(const RandomWeightsOptions& options);
+
+  Linear linear(const std::string& module, std::size_t rows, std::size_t columns,
+                Bias bias) override;
+  EmbeddingTable embedding(const std::string& module, std::size_t rows,
+                           std::size_t columns) override;
+  std::vector<float> vector(const std::string& tensor, std::size_t size) override;
+
+ private:
+  CompressedTensor codes(const std::string& module, std::size_t rows, std::size_t columns);
+  TensorView dense(const std::string& module, std::size_t rows, std::size_t columns);
+  bool is_compressed(const std::string& module) const;
+
+  RandomWeightsOptions options_;
+  std::mt19937_64 generator_;
+  std::map<std::string, CompressedTensor> codes_;  // a tied table is made once
+  std::map<std::string, std::vector<std::byte>> dense_;
+};
+
+}  // namespace helix
