@@ -102,6 +102,8 @@ std::string receipt_text(const Json& receipt, const std::string& destination) {
   const auto number = [&](const Json& value, int decimals) {
     return value.is_number() ? fixed(value.get<double>(), decimals) : std::string("exact");
   };
+  const std::string decibels =
+      totals["snr_db"].is_number() ? decibel_text(totals["snr_db"].get<double>()) : "exact";
   std::string text;
   text += destination + "\n";
   text += "  tensors      " + counts["compressed"].dump() + " compressed, " +
@@ -114,8 +116,8 @@ std::string receipt_text(const Json& receipt, const std::string& destination) {
   text += "  weight files " + bytes("source_weight_file_bytes") + " -> " +
           bytes("output_weight_file_bytes") + ", ratio " +
           number(receipt["ratios"]["weight_files"], 3) + "\n";
-  text += "  error        SNR " + number(totals["snr_db"], 2) + " dB, largest " +
-          totals["max_error"].dump() + ", " + totals["outlier_count"].dump() + " outliers\n";
+  text += "  error        SNR " + decibels + ", largest " + totals["max_error"].dump() + ", " +
+          totals["outlier_count"].dump() + " outliers\n";
   text += "  run          " + number(receipt["run"]["seconds"], 2) + " s, " +
           bytes_text(
               static_cast<std::uint64_t>(receipt["run"]["source_bytes_per_second"].get<double>())) +

@@ -33,8 +33,7 @@ void run(Arguments& arguments) {
   } else if (!arguments.common.quiet) {
     print(arguments.destination + "\n  " + std::to_string(summary.module_count) +
           " matrices decoded to " + std::string(dtype_name(summary.dtype)) + ", " +
-          std::to_string(summary.exact_count) + " tensors copied, " + bytes_text(summary.bytes) +
-          "\n");
+          std::to_string(summary.exact_count) + " exact, " + bytes_text(summary.bytes) + "\n");
   }
 }
 

@@ -111,9 +111,11 @@ std::string man_options(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
     const std::string values =
         option->get_type_size() == 0 || option->get_positional() ? "" : option->get_type_name();
-    text += ".TP\n.B " + roff(option->get_name(true, false)) +
-            (values.empty() ? "" : " \\fI" + roff(values) + "\\fR") + "\n" +
-            roff(option->get_description()) + "\n";
+    text +=
+        ".TP\n.B " +
+        roff(option->get_positional() ? option->get_name(true) : option->get_name(false, true)) +
+        (values.empty() ? "" : " \\fI" + roff(values) + "\\fR") + "\n" +
+        roff(option->get_description()) + "\n";
   }
   return text;
 }

@@ -30,6 +30,10 @@ std::string fixed(double value, int decimals) {
   return text;
 }
 
+std::string decibel_text(double decibels) {
+  return fixed(decibels, 2) + (std::isinf(decibels) ? "" : " dB");
+}
+
 std::string duration_text(double seconds) {
   const auto total = static_cast<std::uint64_t>(std::max(0.0, std::round(seconds)));
   char text[32];

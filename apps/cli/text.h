@@ -11,6 +11,8 @@ std::string bytes_text(std::uint64_t bytes);
 // Fixed decimals: fixed(3.14159, 2) is "3.14"; "exact" for infinity, as an SNR without any error
 // is.
 std::string fixed(double value, int decimals);
+// "43.21 dB", or "exact" for infinity.
+std::string decibel_text(double decibels);
 // "0:07", "1:02:03"
 std::string duration_text(double seconds);
 

@@ -32,7 +32,7 @@ std::string report_text(const VerifyReport& report, bool table_wanted) {
     text += table.text() + "\n";
   }
   if (!report.modules.empty()) {
-    text += "against the dense checkpoint: SNR " + fixed(report.totals.snr_db(), 2) + " dB, " +
+    text += "against the dense checkpoint: SNR " + decibel_text(report.totals.snr_db()) + ", " +
             fixed(report.totals.bits_per_weight(), 3) + " bits per weight, cosine " +
             fixed(report.totals.cosine(), 8) + "\n";
   }

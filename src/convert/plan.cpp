@@ -81,13 +81,6 @@ class Planner {
       return entry;
     }
     decide(tensor, entry);
-    if (entry.action == Action::kCompress && entry.dtype != DType::kF32 &&
-        entry.dtype != DType::kF16 && entry.dtype != DType::kBF16 && entry.dtype != DType::kF64) {
-      throw_error(ErrorCode::kUnsupported, tensor.name, ": weights of type ",
-                  dtype_name(entry.dtype),
-                  " need scales that are stored elsewhere; convert the checkpoint to BF16 first, "
-                  "or --exclude it");
-    }
     return entry;
   }
 
@@ -117,11 +110,12 @@ class Planner {
     if (excluded != nullptr) {
       entry.reason = "excluded by " + *excluded;
     } else if (included != nullptr) {
+      refuse_unreadable(entry);
       entry.action = Action::kCompress;
       entry.reason = "included by " + *included;
     } else if (const std::string exception = exception_of(kind, tensor); !exception.empty()) {
       entry.reason = exception;
-    } else if (compressed_bytes_bound(entry) >= entry.bytes) {
+    } else if (refuse_unreadable(entry); compressed_bytes_bound(entry) >= entry.bytes) {
       entry.reason = "too small to gain";
     } else {
       entry.action = Action::kCompress;
@@ -129,6 +123,14 @@ class Planner {
                      : kind == Kind::kHead    ? "output head"
                                               : "linear";
     }
+  }
+
+  // Of the floating-point types only FP8 cannot be read: its scales lie in other tensors.
+  static void refuse_unreadable(const PlanEntry& entry) {
+    if (entry.dtype != DType::kF8E4M3 && entry.dtype != DType::kF8E5M2) return;
+    throw_error(ErrorCode::kUnsupported, entry.name, ": weights of type ", dtype_name(entry.dtype),
+                " need scales that are stored elsewhere; convert the checkpoint to BF16 first, "
+                "or --exclude it");
   }
 
   std::string exception_of(Kind kind, const StoredTensor& tensor) const {
