@@ -54,12 +54,10 @@ void AddedTokens::add(AddedToken token) {
 
 void AddedTokens::prepare(const Normalizer* normalizer) {
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
-    const AddedToken& token = tokens_[i];
-    if (!token.normalized) {
-      raw_.add(token.content, i);
-    } else {
-      normalized_.add(normalizer == nullptr ? token.content : normalizer->apply(token.content), i);
-    }
+    AddedToken& token = tokens_[i];
+    const bool rewritten = token.normalized && normalizer != nullptr;
+    token.written = rewritten ? normalizer->apply(token.content) : token.content;
+    (token.normalized ? normalized_ : raw_).add(token.written, i);
   }
 }
 

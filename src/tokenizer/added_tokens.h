@@ -21,6 +21,7 @@ struct AddedToken {
   bool lstrip = false;       // takes the whitespace to its left with it
   bool rstrip = false;
   bool normalized = false;  // looked for in normalized text
+  std::string written;      // what stands for it when decoding: the content, normalized if so
 
   // An entry of tokenizer.json's "added_tokens" or tokenizer_config.json's "added_tokens_decoder".
   static AddedToken read(const Component& component, TokenId id);

@@ -45,6 +45,7 @@ class SentencePieceBackend : public TokenBackend {
     for (std::size_t id = 0; id < piece_count(); ++id) {
       ids_.emplace(prefixing_.IdToPiece(static_cast<int>(id)), static_cast<TokenId>(id));
     }
+    cuttable_ = find_cuttable();
   }
 
   std::vector<TokenId> encode(std::string_view text, bool add_special_tokens) const override {
@@ -100,8 +101,43 @@ class SentencePieceBackend : public TokenBackend {
     if (id >= 0) ids.push_back(id);
   }
 
+  // Whether text may be cut before a space that follows another character: no piece reaches across
+  // such a place, and the model takes no spaces away.
+  bool find_cuttable() const {
+    constexpr std::string_view kSpace = "\xE2\x96\x81";
+    for (std::size_t id = 0; id < piece_count(); ++id) {
+      std::string_view piece = prefixing_.IdToPiece(static_cast<int>(id));
+      while (piece.starts_with(kSpace)) piece.remove_prefix(kSpace.size());
+      if (piece.find(kSpace) != piece.npos) return false;
+    }
+    std::vector<std::string> pieces;
+    if (!plain_.Encode("  x  y ", &pieces).ok()) return false;
+    std::string joined;
+    for (const std::string& piece : pieces) joined += piece;
+    return joined == "\xE2\x96\x81\xE2\x96\x81x\xE2\x96\x81\xE2\x96\x81y\xE2\x96\x81";
+  }
+
+  // The library slows down on long text: it gets chunks where that changes nothing.
+  std::size_t chunk_bytes(std::string_view part) const {
+    constexpr std::size_t kChunkBytes = 4096;
+    if (!cuttable_) return part.size();
+    std::size_t at = part.find(' ', std::min(kChunkBytes, part.size()));
+    while (at != part.npos && part[at - 1] == ' ') at = part.find(' ', at + 1);
+    return std::min(at, part.size());
+  }
+
   void encode_part(std::string_view part, bool at_start, std::vector<TokenId>& ids) const {
-    const Processor& processor = options_.prefix_every_part || at_start ? prefixing_ : plain_;
+    const Processor* processor = options_.prefix_every_part || at_start ? &prefixing_ : &plain_;
+    while (!part.empty()) {
+      const std::size_t size = chunk_bytes(part);
+      encode_chunk(*processor, part.substr(0, size), ids);
+      part.remove_prefix(size);
+      processor = &plain_;
+    }
+  }
+
+  static void encode_chunk(const Processor& processor, std::string_view part,
+                           std::vector<TokenId>& ids) {
     std::vector<int> found;
     const auto status = processor.Encode(part, &found);
     if (!status.ok()) {
@@ -117,6 +153,7 @@ class SentencePieceBackend : public TokenBackend {
   AddedTokens added_;
   StringMap<TokenId> ids_;
   std::size_t id_limit_ = 0;
+  bool cuttable_ = false;
 };
 
 }  // namespace

@@ -71,7 +71,7 @@ class TokenPipeline : public TokenBackend {
   }
 
   std::optional<std::string> id_to_token(TokenId id) const override {
-    if (const AddedToken* added = added_.find(id)) return added->content;
+    if (const AddedToken* added = added_.find(id)) return added->written;
     const std::string* token = model_->vocabulary().token(id);
     return token == nullptr ? std::nullopt : std::optional(*token);
   }

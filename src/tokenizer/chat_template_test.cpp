@@ -1,0 +1,130 @@
+#include "tokenizer/chat_template.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "base/testing/expect_error.h"
+#include "tokenizer/testing/test_files.h"
+
+namespace helix {
+namespace {
+
+using testing::expect_error;
+using testing::read_json;
+using testing::repository;
+
+std::filesystem::path goldens() { return repository() / "tests" / "golden" / "chat"; }
+
+// Renders as transformers did, or refuses with the template's own words.
+void expect_same(const ChatTemplate& chat, const Json& variables, const Json& expected) {
+  if (expected.contains("text")) {
+    EXPECT_EQ(chat.render(variables), expected["text"].get<std::string>());
+  } else {
+    expect_error(ErrorCode::kInvalidArgument, expected["refused"], [&] { chat.render(variables); });
+  }
+}
+
+class ChatGolden : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ChatGolden, EqualsTransformers) {
+  const Json golden = read_json(goldens() / (std::string(GetParam()) + ".json"));
+  std::string source;
+  if (golden["template"].is_string()) {
+    source = golden["template"];
+  } else {
+    const auto config =
+        testing::shared_data() / "tokenizers" / GetParam() / "tokenizer_config.json";
+    if (!std::filesystem::exists(config)) GTEST_SKIP() << "no test data at " << config;
+    source = read_json(config)["chat_template"];
+  }
+  const ChatTemplate chat(source, GetParam());
+  ASSERT_GE(golden["cases"].size(), 20U);
+  for (const Json& expected : golden["cases"]) {
+    SCOPED_TRACE(expected.dump());
+    expect_same(chat, expected["variables"], expected);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Templates, ChatGolden,
+                         ::testing::Values("chatml", "zephyr", "mistral", "llama2", "llama3",
+                                           "tools", "qwen2.5"));
+
+// Small templates: Python's semantics, Jinja's whitespace and scopes.
+TEST(ChatTemplate, SemanticsEqualJinja) {
+  const Json golden = read_json(goldens() / "semantics.json");
+  ASSERT_GE(golden["cases"].size(), 300U);
+  for (const Json& expected : golden["cases"]) {
+    const std::string source = expected["template"];
+    SCOPED_TRACE(source);
+    if (expected.contains("text")) {
+      EXPECT_EQ(ChatTemplate(source, "t").render(golden["variables"]),
+                expected["text"].get<std::string>());
+    } else {
+      EXPECT_THROW(ChatTemplate(source, "t").render(golden["variables"]), Error);
+    }
+  }
+}
+
+void expect_refused(ErrorCode code, const std::string& part, const std::string& source) {
+  SCOPED_TRACE(source.substr(0, 200));
+  expect_error(code, part, [&] { ChatTemplate(source, "t").render(Json::object()); });
+}
+
+TEST(ChatTemplate, NamesWhatItDoesNotKnow) {
+  constexpr ErrorCode kCode = ErrorCode::kUnsupported;
+  expect_refused(kCode, "line 2: the statement 'include'", "\n{% include 'x' %}");
+  expect_refused(kCode, "the filter 'wordcount'", "{{ 'a' | wordcount }}");
+  expect_refused(kCode, "the test 'prime'", "{{ 3 is prime }}");
+  expect_refused(kCode, "__class__", "{{ ''.__class__ }}");
+  expect_refused(kCode, "append", "{% set l = [] %}{{ l.append(1) }}");
+  expect_refused(kCode, "unpacking", "{{ dict(*[1]) }}");
+  expect_refused(kCode, "varargs", "{% macro m() %}{{ varargs }}{% endmacro %}{{ m() }}");
+  expect_refused(kCode, "recursive", "{% for a in [] recursive %}{% endfor %}");
+}
+
+TEST(ChatTemplate, RefusesBrokenSyntax) {
+  for (const char* source : {"{% if x %}", "{% endif %}", "{{ x", "{{ (x }}", "{{ 'a }}", "{# a",
+                             "{{ }}", "{% for x %}{% endfor %}", "{% break %}", "{{ x | }}"}) {
+    expect_refused(ErrorCode::kCorruptData, "line 1", source);
+  }
+}
+
+TEST(ChatTemplate, CarriesTheTemplatesOwnWords) {
+  expect_refused(ErrorCode::kInvalidArgument, "t, line 3: no system role",
+                 "\n\n{{ raise_exception('no system role') }}");
+}
+
+// A hostile template ends with an error, however it tries to run or grow without end.
+TEST(ChatTemplate, EndsWhateverTheTemplateDoes) {
+  const std::string twice = "{% set n.x = n.x ~ n.x %}";
+  const std::string loops = "{% for i in range(100000) %}";
+  const std::string nested = loops + loops + "{% endfor %}{% endfor %}";
+  const std::vector<std::string> hostile{
+      nested,
+      "{% set n = namespace(x='aaaaaaaa') %}" + loops + twice + "{% endfor %}",
+      std::string("{{ 'a' * 999999999999 }}"),
+      std::string("{{ [0] * 999999999 }}"),
+      std::string("{{ 9 ** 999999999 }}"),
+      std::string("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"),
+      "{% set n = namespace(x=[]) %}" + loops + "{% set n.x = [n.x] %}{% endfor %}",
+      "{% set n = namespace() %}{% set n.x = n %}",
+      "{{ " + std::string(100'000, '(') + "1" + std::string(100'000, ')') + " }}",
+      "{{ " + std::string(100'000, '-') + "1 }}",
+  };
+  for (const std::string& source : hostile) {
+    SCOPED_TRACE(source.substr(0, 100));
+    expect_error(ErrorCode::kUnsupported, "not supported",
+                 [&] { ChatTemplate(source, "t").render(Json::object()); });
+  }
+  std::string chain = "{{ 1";
+  for (int i = 0; i < 50'000; ++i) chain += "+1";
+  expect_refused(ErrorCode::kUnsupported, "this deep", chain + " }}");
+}
+
+TEST(ChatTemplate, RefusesInvalidUtf8) {
+  expect_refused(ErrorCode::kInvalidArgument, "offset 1", "a\xFF");
+}
+
+}  // namespace
+}  // namespace helix

@@ -1,0 +1,255 @@
+#include "tokenizer/tokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "base/testing/expect_error.h"
+#include "base/testing/temporary_folder.h"
+#include "tokenizer/stream_decoder.h"
+#include "tokenizer/testing/test_files.h"
+
+namespace helix {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::expect_error;
+using testing::read_json;
+using testing::repository;
+using testing::shared_data;
+using testing::TemporaryFolder;
+using Ids = std::vector<TokenId>;
+
+std::string stream(const Tokenizer& tokenizer, const Ids& ids) {
+  StreamDecoder decoder(tokenizer);
+  std::string text;
+  for (const TokenId id : ids) text += decoder.push(id);
+  return text + decoder.finish();
+}
+
+class TokenizerFixture : public ::testing::TestWithParam<const char*> {};
+
+// Ids and texts that the Python library gave for the same file.
+TEST_P(TokenizerFixture, EqualsThePythonLibrary) {
+  const fs::path folder = repository() / "tests" / "fixtures" / "tokenizers" / GetParam();
+  const Tokenizer tokenizer = Tokenizer::open(folder);
+  const Json cases = read_json(folder / "expected.json");
+  ASSERT_GE(cases.size(), 10U);
+  for (const Json& expected : cases) {
+    const std::string text = expected["text"];
+    SCOPED_TRACE(text);
+    const Ids ids = tokenizer.encode(text, true);
+    EXPECT_EQ(tokenizer.encode(text, false), expected["ids"].get<Ids>());
+    EXPECT_EQ(ids, expected["ids_with_special"].get<Ids>());
+    EXPECT_EQ(tokenizer.decode(ids, false), expected["decoded"].get<std::string>());
+    EXPECT_EQ(tokenizer.decode(ids, true), expected["decoded_without_special"].get<std::string>());
+    EXPECT_EQ(stream(tokenizer, ids), expected["decoded_without_special"].get<std::string>());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, TokenizerFixture,
+                         ::testing::Values("byte-level", "sentence-piece-style", "word-piece",
+                                           "unigram"));
+
+struct Vectors {
+  const char* vectors;
+  const char* folder;
+  const char* file;  // to be found as tokenizer.json or tokenizer.model; "": the folder as it is
+  const char* name;
+};
+
+class ConformanceVectors : public ::testing::TestWithParam<Vectors> {};
+
+std::vector<std::string> split_at(const std::string& text, const std::string& separator) {
+  std::vector<std::string> parts;
+  std::size_t begin = 0;
+  for (std::size_t at = text.find(separator); at != text.npos; at = text.find(separator, begin)) {
+    parts.push_back(text.substr(begin, at - begin));
+    begin = at + separator.size();
+  }
+  return parts;
+}
+
+TEST_P(ConformanceVectors, AllTexts) {
+  const fs::path data = shared_data() / "tokenizers";
+  if (!fs::exists(data)) GTEST_SKIP() << "no test data at " << data << "; set HELIX_TEST_DATA";
+  const Vectors& which = GetParam();
+  fs::path folder = data / which.folder;
+  TemporaryFolder temporary;
+  if (*which.file != '\0') {
+    fs::copy_file(folder / which.file, temporary / which.name);
+    folder = temporary.path();
+  }
+  const Tokenizer tokenizer = Tokenizer::open(folder);
+  const std::string base = (data / "vectors" / which.vectors).string();
+  const auto texts = split_at(read_file(base + ".inp"), "\n__ggml_vocab_test__\n");
+  const auto lines = split_at(read_file(base + ".out"), "\n");
+  ASSERT_EQ(texts.size(), 46U);
+  ASSERT_GE(lines.size(), texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    std::istringstream numbers(lines[i]);
+    const Ids expected{std::istream_iterator<TokenId>(numbers), {}};
+    EXPECT_EQ(tokenizer.encode(texts[i], false), expected) << "text " << i << ": " << texts[i];
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Real, ConformanceVectors,
+    ::testing::Values(Vectors{"qwen2", "qwen2.5", "", ""},
+                      Vectors{"deepseek-r1-qwen", "qwen2.5", "", ""},
+                      Vectors{"gpt-2", "gpt2", "", ""},
+                      Vectors{"mpt", "gpt-neox-20b", "20B_tokenizer.json", "tokenizer.json"},
+                      Vectors{"llama-spm", "llama2", "tokenizer.model", "tokenizer.model"}));
+
+// Chunking must not change what SentencePiece gives.
+TEST(SentencePieceModel, LongTextEqualsItsParts) {
+  const fs::path model = shared_data() / "tokenizers" / "llama2" / "tokenizer.model";
+  if (!fs::exists(model)) GTEST_SKIP() << "no test data at " << model << "; set HELIX_TEST_DATA";
+  TemporaryFolder folder;
+  fs::copy_file(model, folder / "tokenizer.model");
+  const Tokenizer tokenizer = Tokenizer::open(folder.path());
+  Ids expected;
+  std::string text;
+  for (int i = 0; i < 3000; ++i) {
+    const std::string word = i == 0 ? "word" : "word" + std::to_string(i % 7);
+    text += (i == 0 ? "" : "  ") + word;
+    const Ids ids = tokenizer.encode(i == 0 ? word : " " + word, false);
+    expected.insert(expected.end(), ids.begin(), ids.end());
+  }
+  EXPECT_EQ(tokenizer.encode(text, false), expected);
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode(text)), text);
+}
+
+Tokenizer byte_level() {
+  return Tokenizer::open(repository() / "tests" / "fixtures" / "tokenizers" / "byte-level");
+}
+
+TEST(Tokenizer, RefusesInvalidUtf8WithItsOffset) {
+  const Tokenizer tokenizer = byte_level();
+  for (const std::string bad : {"abc\xFF", "abc\xE6\x97", "abc\xC0\x80", "abc\xED\xA0\x80"}) {
+    expect_error(ErrorCode::kInvalidArgument, "offset 3", [&] { tokenizer.encode(bad); });
+  }
+}
+
+TEST(Tokenizer, KnowsItsTokens) {
+  const Tokenizer tokenizer = byte_level();
+  const auto end = tokenizer.token_to_id("<|end|>");
+  ASSERT_TRUE(end.has_value());
+  EXPECT_TRUE(tokenizer.is_special(*end));
+  EXPECT_FALSE(tokenizer.is_special(0));
+  EXPECT_EQ(tokenizer.id_to_token(*end), "<|end|>");
+  EXPECT_FALSE(tokenizer.id_to_token(-1).has_value());
+  EXPECT_FALSE(tokenizer.id_to_token(1 << 20).has_value());
+  EXPECT_EQ(tokenizer.vocabulary_size(), 403U);
+  EXPECT_FALSE(tokenizer.bos_id().has_value());
+}
+
+TEST(Tokenizer, LongWordsEndSoon) {
+  const Tokenizer tokenizer = byte_level();
+  for (const char* part : {"a", " ", "the", "\n", "\xCC\x81"}) {
+    std::string text;
+    while (text.size() < 300'000) text += part;
+    EXPECT_EQ(tokenizer.decode(tokenizer.encode(text)), text);
+  }
+}
+
+TEST(StreamDecoder, HoldsBackHalfACharacter) {
+  const Tokenizer tokenizer = byte_level();
+  const Ids ids = tokenizer.encode("\xF0\x9F\x99\x82");
+  ASSERT_EQ(ids.size(), 4U);  // one token a byte
+  StreamDecoder decoder(tokenizer);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(decoder.push(ids[static_cast<std::size_t>(i)]), "");
+  EXPECT_EQ(decoder.push(ids[3]), "\xF0\x9F\x99\x82");
+  EXPECT_EQ(decoder.push(ids[0]), "");
+  EXPECT_EQ(decoder.finish(), "\xEF\xBF\xBD");
+}
+
+TEST(StreamDecoder, ContextKeepsTheSpaceOfTheFirstWord) {
+  const Tokenizer tokenizer =
+      Tokenizer::open(repository() / "tests" / "fixtures" / "tokenizers" / "sentence-piece-style");
+  const Ids prompt = tokenizer.encode("the", false);
+  const Ids ids = tokenizer.encode("dog", false);
+  std::string text;
+  StreamDecoder decoder(tokenizer, true, prompt);
+  for (const TokenId id : ids) text += decoder.push(id);
+  EXPECT_EQ(text, " dog");
+  EXPECT_EQ(stream(tokenizer, ids), "dog");
+}
+
+struct Fault {
+  const char* json;
+  ErrorCode code;
+  const char* message;
+};
+
+class TokenizerFault : public ::testing::TestWithParam<Fault> {};
+
+TEST_P(TokenizerFault, IsRefused) {
+  TemporaryFolder folder;
+  write_file_atomically(folder / "tokenizer.json", GetParam().json);
+  expect_error(GetParam().code, GetParam().message, [&] { Tokenizer::open(folder.path()); });
+}
+
+#define HELIX_MODEL R"("model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]})"
+constexpr ErrorCode kUnsupported = ErrorCode::kUnsupported;
+constexpr ErrorCode kCorruptData = ErrorCode::kCorruptData;
+INSTANTIATE_TEST_SUITE_P(
+    Faults, TokenizerFault,
+    ::testing::Values(
+        Fault{"{", kCorruptData, "tokenizer.json"}, Fault{"[]", kCorruptData, "object"},
+        Fault{R"({"model":{"type":"Magic"}})", kUnsupported, "Magic"},
+        Fault{R"({"normalizer":{"type":"Nmt"},)" HELIX_MODEL "}", kUnsupported, "Nmt"},
+        Fault{R"({"pre_tokenizer":{"type":"UnicodeScripts"},)" HELIX_MODEL "}", kUnsupported,
+              "UnicodeScripts"},
+        Fault{R"({"decoder":{"type":"CTC"},)" HELIX_MODEL "}", kUnsupported, "CTC"},
+        Fault{R"({"post_processor":{"type":"X"},)" HELIX_MODEL "}", kUnsupported, "X"},
+        Fault{R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[a&&b]"},"behavior":)"
+              R"("Isolated"},)" HELIX_MODEL "}",
+              kUnsupported, "intersection"},
+        Fault{
+            R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a"},"behavior":"Isolated"},)" HELIX_MODEL
+            "}",
+            kUnsupported, "(a"},
+        Fault{R"({"model":{"type":"BPE","dropout":0.1,"vocab":{},"merges":[]}})", kUnsupported,
+              "dropout"},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":0},"merges":["a b"]}})", kCorruptData,
+              "\"b\""},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":0},"merges":["a"]}})", kCorruptData,
+              "merge 0"},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":-1},"merges":[]}})", kCorruptData, "-1"},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":0,"b":0},"merges":[]}})", kCorruptData,
+              "twice"},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":0,"a":1},"merges":[]}})", kCorruptData,
+              "twice"}));
+
+TEST(Tokenizer, NeedsFiles) {
+  TemporaryFolder folder;
+  expect_error(ErrorCode::kNotFound, "no tokenizer", [&] { Tokenizer::open(folder.path()); });
+  write_file_atomically(folder / "tokenizer.model", "nonsense");
+  expect_error(ErrorCode::kCorruptData, "tokenizer.model", [&] { Tokenizer::open(folder.path()); });
+}
+
+TEST(Tokenizer, ReadsItsSettings) {
+  TemporaryFolder folder;
+  write_file_atomically(folder / "tokenizer.json", "{" HELIX_MODEL "}");
+  write_file_atomically(
+      folder / "tokenizer_config.json",
+      R"({"bos_token":"a","eos_token":{"content":"<e>"},"pad_token":null,"chat_template":)"
+      R"([{"name":"default","template":"{{ bos_token }}D"},{"name":"tool_use","template":"T"}],)"
+      R"("added_tokens_decoder":{"7":{"content":"<e>","special":true}}})");
+  const Tokenizer tokenizer = Tokenizer::open(folder.path());
+  EXPECT_EQ(tokenizer.bos_id(), 0);
+  EXPECT_EQ(tokenizer.eos_id(), 7);
+  EXPECT_FALSE(tokenizer.pad_id().has_value());
+  EXPECT_EQ(tokenizer.encode("ab<e>a"), (Ids{2, 7, 0}));
+  EXPECT_EQ(tokenizer.render_chat(Json::array()), "aD");
+  ChatOptions options;
+  options.tools = Json::array();
+  EXPECT_EQ(tokenizer.render_chat(Json::array(), options), "T");
+  options.template_name = "missing";
+  expect_error(ErrorCode::kNotFound, "missing",
+               [&] { tokenizer.render_chat(Json::array(), options); });
+}
+
+}  // namespace
+}  // namespace helix
