@@ -5,7 +5,7 @@
 
 namespace helix::cli {
 
-// The one table of exit statuses (docs/helix.1 and docs/architecture.md quote it).
+// The one table of exit statuses (`helix man` and docs/architecture.md quote it).
 inline constexpr int kSuccess = 0;
 
 inline int exit_status(ErrorCode code) {

@@ -91,7 +91,8 @@ struct DecompressSummary {
   DType dtype = DType::kF32;
 };
 
-// Writes the dense checkpoint of an HXQ one, any variant, with the same care as compress().
+// Writes the dense checkpoint of an HXQ one, any variant, with the same care as compress(). Throws
+// as well Error(kUnsupported) where a weight is beyond the range of the asked type.
 DecompressSummary decompress(const std::filesystem::path& source,
                              const std::filesystem::path& destination,
                              const DecompressOptions& options);

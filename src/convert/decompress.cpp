@@ -148,6 +148,11 @@ class Decompression {
       decode_rows(module, i, row);
       write_floats(row, summary_.dtype, std::span(bytes).subspan(i * row_bytes, row_bytes));
     }
+    if (summary_.dtype != DType::kF32 && !all_finite({summary_.dtype, tensor.view.shape, bytes})) {
+      throw_error(ErrorCode::kUnsupported, source_.folder().string(), ": tensor ", tensor.key,
+                  " has weights beyond the range of ", dtype_name(summary_.dtype),
+                  "; decompress to F32");
+    }
     return bytes;
   }
 

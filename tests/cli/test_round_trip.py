@@ -6,6 +6,7 @@ import pytest
 from helix_program import (
     FIXTURES,
     TEST_DATA,
+    UNSUPPORTED,
     dense_arrays,
     leftovers,
     random_matrix,
@@ -89,6 +90,22 @@ def test_default_type_is_the_one_of_the_config(helix, tmp_path, config, expected
     helix.succeed("compress", model, tmp_path / "out")
     helix.succeed("decompress", tmp_path / "out", tmp_path / "dense")
     assert read_tensors(tmp_path / "dense")["up.weight"].dtype == expected
+
+
+def test_a_weight_beyond_the_range_of_the_type(helix, tmp_path):
+    matrix = random_matrix(64, 64)
+    matrix[3, 4] = 1e5
+    model = write_model(tmp_path / "model", {"up.weight": matrix})
+    helix.succeed("compress", model, tmp_path / "out")
+    dense = tmp_path / "dense"
+    message = helix.refuse(
+        UNSUPPORTED, "beyond the range of F16", "decompress", tmp_path / "out", dense, "--dtype=f16"
+    )
+    assert "up.weight" in message
+    assert leftovers(dense) == []
+    helix.succeed("decompress", tmp_path / "out", dense, "--dtype", "bf16")
+    helix.succeed("decompress", tmp_path / "out", dense, "--dtype", "f32", "--force")
+    assert dense_arrays(dense)["up.weight"][3, 4] == np.float32(1e5)
 
 
 def test_compressing_again_gives_the_same_codes(helix, compressed, tmp_path):
