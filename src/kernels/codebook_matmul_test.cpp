@@ -167,12 +167,15 @@ TEST(CodebookMatmul, NumbersThatAreNotFiniteShowInTheirRow) {
   for (const Isa isa : available_isas()) {
     for (const std::size_t batch : {std::size_t{2}, std::size_t{12}}) {
       const CodebookMatrix matrix(make_tensor(shape, 11), {}, {.isa = isa});
-      auto x = gaussian(batch * 200, 3);
-      x[200 + 77] = std::numeric_limits<float>::infinity();
-      std::vector<float> y(batch * 33);
-      matrix.multiply(x, batch, y, pool);
-      EXPECT_TRUE(std::isfinite(y[0])) << isa_name(isa);
-      EXPECT_FALSE(std::isfinite(y[33])) << isa_name(isa);
+      for (const float value :
+           {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+        auto x = gaussian(batch * 200, 3);
+        x[200 + 77] = value;
+        std::vector<float> y(batch * 33);
+        matrix.multiply(x, batch, y, pool);
+        EXPECT_TRUE(std::isfinite(y[0])) << isa_name(isa);
+        EXPECT_FALSE(std::isfinite(y[33])) << isa_name(isa);
+      }
     }
   }
 }

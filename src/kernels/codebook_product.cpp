@@ -73,6 +73,23 @@ void add_remainders(const State& state, const std::vector<Remainder>& remainders
   }
 }
 
+// The panel of rows [begin, end) with its outliers, as far as 16 bits hold them.
+void make_fixed_panel(const State& state, std::size_t component, std::size_t begin, std::size_t end,
+                      std::uint16_t* panel, std::vector<Remainder>& remainders) {
+  const FixedTable& table = state.panel_tables.components[component];
+  state.kernels->fixed_panel(table, index_bytes_of(state), state.tensor.index_columns(), begin,
+                             end - begin, panel);
+  patch_panel(state, component, begin, end, panel,
+              [&](std::size_t row, std::size_t column, float value) {
+                const float ratio = table.scale > 0.0F ? value / table.scale : 0.0F;
+                const float fixed = std::clamp(std::nearbyint(ratio), -32767.0F, 32767.0F);
+                if (std::fabs(ratio) > 32767.5F || table.scale <= 0.0F) {
+                  remainders.push_back({row, column, value - fixed * table.scale});
+                }
+                return static_cast<std::uint16_t>(static_cast<std::int16_t>(fixed));
+              });
+}
+
 // What a thread needs for one panel.
 struct PanelMemory {
   Scratch panel;
@@ -126,34 +143,46 @@ void f32_row_product(const State& state, const float* x, std::size_t batch, floa
 
 void fixed_tile_product(const State& state, const float* x, std::size_t batch, float* y,
                         ThreadPool& pool) {
+  // Two panels share what they read of x, four blocks at a time, in the second-level cache.
+  constexpr std::size_t kPanels = 2;
+  constexpr std::size_t kBlocksAtOnce = 4;
   const auto inputs = fixed_input(state, x, batch, pool);
   const bool low_rank_part = state.tensor.svd_rank > 0;
   const auto low_rank =
       low_rank_input(state, low_rank_part ? scaled_input(state, x, batch, pool) : x, batch);
   const KernelTable& kernels = *state.kernels;
-  for_panels(state.rows(), kernels.panel_rows, pool, [&](std::size_t begin, std::size_t end) {
+  const std::size_t panel_rows = kernels.panel_rows;
+  const std::size_t blocks = inputs[0].blocks;
+  const std::size_t panel_size = blocks * kFixedBlock * panel_rows;
+  const float scale = state.panel_tables.components[0].scale;
+  for_panels(state.rows(), kPanels * panel_rows, pool, [&](std::size_t begin, std::size_t end) {
     PanelMemory& memory = panel_memory();
-    auto* tile = memory.tile.get<float>(batch * kernels.panel_rows);
-    std::fill_n(tile, batch * kernels.panel_rows, 0.0F);
-    auto* panel =
-        memory.panel.get<std::uint16_t>(inputs[0].blocks * kFixedBlock * kernels.panel_rows);
+    auto* tiles = memory.tile.get<float>(kPanels * batch * panel_rows);
+    std::fill_n(tiles, kPanels * batch * panel_rows, 0.0F);
+    auto* panels = memory.panel.get<std::uint16_t>(kPanels * panel_size);
     std::vector<Remainder> remainders;
+    const std::size_t panel_count = (end - begin + panel_rows - 1) / panel_rows;
     for (std::size_t j = 0; j < inputs.size(); ++j) {
-      const FixedTable& table = state.panel_tables.components[j];
-      kernels.fixed_panel(table, index_bytes_of(state), state.tensor.index_columns(), begin,
-                          end - begin, panel);
-      patch_panel(state, j, begin, end, panel, [&](std::size_t row, std::size_t column, float v) {
-        const float ratio = table.scale > 0.0F ? v / table.scale : 0.0F;
-        const float fixed = std::clamp(std::nearbyint(ratio), -32767.0F, 32767.0F);
-        if (std::fabs(ratio) > 32767.5F || table.scale <= 0.0F) {
-          remainders.push_back({row, column, v - fixed * table.scale});
+      for (std::size_t p = 0; p < panel_count; ++p) {
+        const std::size_t row = begin + p * panel_rows;
+        make_fixed_panel(state, j, row, std::min(end, row + panel_rows), panels + p * panel_size,
+                         remainders);
+      }
+      for (std::size_t block = 0; block < blocks; block += kBlocksAtOnce) {
+        const FixedInput part{inputs[j].values + block * batch * kFixedBlock,
+                              inputs[j].scales + block * batch,
+                              std::min(kBlocksAtOnce, blocks - block), batch};
+        for (std::size_t p = 0; p < panel_count; ++p) {
+          kernels.fixed_multiply(panels + p * panel_size + block * kFixedBlock * panel_rows, part,
+                                 tiles + p * batch * panel_rows);
         }
-        return static_cast<std::uint16_t>(static_cast<std::int16_t>(fixed));
-      });
-      kernels.fixed_multiply(panel, inputs[j], tile);
+      }
     }
-    const float scale = state.panel_tables.components[0].scale;
-    store_tile(tile, scale, kernels.panel_rows, batch, begin, end - begin, {}, y, state.rows());
+    for (std::size_t p = 0; p < panel_count; ++p) {
+      const std::size_t row = begin + p * panel_rows;
+      store_tile(tiles + p * batch * panel_rows, scale, panel_rows, batch, row,
+                 std::min(panel_rows, end - row), {}, y, state.rows());
+    }
     add_remainders(state, remainders, x, batch, y);
     add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
   });

@@ -13,6 +13,8 @@ static void fixed_rows_of(const Lookup& lookup, float table_scale, const std::ui
     for (std::size_t block = 0; block < x.blocks; ++block) {
       __m512i w[2];
       const std::size_t done = block * kFixedBlock;
+      // Hardware prefetching stops at every page.
+      _mm_prefetch(reinterpret_cast<const char*>(from + done + 1024), _MM_HINT_T0);
       lookup.decode(from + done, index_columns - done, w);
       for (int n = 0; n < kBatch; ++n) {
         const std::size_t at = block * x.batch + first + n;
@@ -24,7 +26,7 @@ static void fixed_rows_of(const Lookup& lookup, float table_scale, const std::ui
     }
     for (int n = 0; n < kBatch; ++n) {
       float* to = y + (first + n) * y_stride + row;
-      const float product = _mm512_reduce_add_ps((__m512)sums[n]) * table_scale;
+      const float product = sum_lanes(sums[n]) * table_scale;
       *to = accumulate ? *to + product : product;
     }
   }

@@ -85,13 +85,15 @@ static void rope(float* head, const float* cosines, const float* sines, std::siz
   }
 }
 
-// The scale of a block whose magnitudes sum to `total` with `peak` the largest.
+// The scale of a block whose magnitudes sum to `total` with `peak` the largest. NaN, which only the
+// sum is sure to show, stays NaN.
 static inline float block_scale(float total, float peak) {
   const float by_total = total * (1.0F / 65000.0F);
   const float by_peak = peak * (1.0F / 32767.0F);
-  return by_total > by_peak ? by_total : by_peak;
+  return by_peak > by_total ? by_peak : by_total;
 }
 
+// Every column order keeps runs of eight columns together.
 static void quantize_block(const float* block, const std::uint8_t* column_order,
                            std::int16_t* values, float* scale) {
   Vec totals = {};
@@ -108,14 +110,15 @@ static void quantize_block(const float* block, const std::uint8_t* column_order,
   const bool usable = found >= 1e-37F && found - found == 0.0F;
   const Vec inverse = broadcast(usable ? 1.0F / found : 0.0F);
   const Vec magic = broadcast(12582912.0F);  // 1.5 * 2^23: adding it rounds to an integer
-  std::int32_t whole[kFixedBlock];
+  std::uint16_t whole[kFixedBlock];
   for (std::size_t i = 0; i < kFixedBlock; i += kLanes) {
     const Vec v = usable ? load(block + i) : Vec{};
     const IntVec rounded = (IntVec)(v * inverse + magic) - (IntVec)magic;
-    __builtin_memcpy(whole + i, &rounded, sizeof(rounded));
+    const HalfVec narrow = __builtin_convertvector((WordVec)rounded, HalfVec);
+    __builtin_memcpy(whole + i, &narrow, sizeof(narrow));
   }
-  for (std::size_t p = 0; p < kFixedBlock; ++p) {
-    values[p] = static_cast<std::int16_t>(whole[column_order[p]]);
+  for (std::size_t run = 0; run < kFixedBlock; run += 8) {
+    __builtin_memcpy(values + run, whole + column_order[run], 16);
   }
 }
 
@@ -125,18 +128,22 @@ static void quantize(const float* x, const float* inverse_scales, std::size_t in
                      std::size_t scale_stride) noexcept {
   for (std::size_t begin = 0; begin < index_columns; begin += kFixedBlock) {
     const std::size_t count = smaller_size(kFixedBlock, index_columns - begin);
-    float block[kFixedBlock] = {};
-    if (vector_size == 1 && inverse_scales == nullptr) {
-      for (std::size_t i = 0; i < count; ++i) block[i] = x[begin + i];
-    } else if (vector_size == 1) {
-      for (std::size_t i = 0; i < count; ++i) block[i] = x[begin + i] * inverse_scales[begin + i];
+    float block[kFixedBlock];
+    const float* from = block;
+    if (vector_size == 1 && inverse_scales == nullptr && count == kFixedBlock) {
+      from = x + begin;
+    } else if (vector_size == 1 && count == kFixedBlock) {
+      for (std::size_t i = 0; i < kFixedBlock; ++i) {
+        block[i] = x[begin + i] * inverse_scales[begin + i];
+      }
     } else {
       for (std::size_t i = 0; i < count; ++i) {
         const std::size_t column = (begin + i) * vector_size;
         block[i] = x[column] * (inverse_scales == nullptr ? 1.0F : inverse_scales[column]);
       }
+      for (std::size_t i = count; i < kFixedBlock; ++i) block[i] = 0.0F;
     }
-    quantize_block(block, column_order, values, scales);
+    quantize_block(from, column_order, values, scales);
     values += value_stride;
     scales += scale_stride;
   }

@@ -45,6 +45,13 @@ static inline float smaller_of(float a, float b) { return a < b ? a : b; }
 
 static inline std::size_t smaller_size(std::size_t a, std::size_t b) { return a < b ? a : b; }
 
+#if defined(__AVX512F__)
+
+static inline float sum_lanes(Vec v) { return _mm512_reduce_add_ps((__m512)v); }
+static inline float largest_lane(Vec v) { return _mm512_reduce_max_ps((__m512)v); }
+
+#else
+
 static inline float sum_lanes(Vec v) {
   float lanes[kLanes];
   store(lanes, v);
@@ -57,10 +64,15 @@ static inline float sum_lanes(Vec v) {
 static inline float largest_lane(Vec v) {
   float lanes[kLanes];
   store(lanes, v);
-  float largest = lanes[0];
-  for (int i = 1; i < kLanes; ++i) largest = lanes[i] > largest ? lanes[i] : largest;
-  return largest;
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) {
+      lanes[i] = lanes[i] > lanes[i + width] ? lanes[i] : lanes[i + width];
+    }
+  }
+  return lanes[0];
 }
+
+#endif
 
 // The first `count` < kLanes floats, the rest `fill`.
 static inline Vec load_part(const float* from, std::size_t count, float fill) {
