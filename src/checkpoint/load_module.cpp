@@ -11,31 +11,6 @@
 namespace helix {
 namespace {
 
-template <typename... Parts>
-[[noreturn]] void corrupt(const StoredTensor& tensor, const Parts&... parts) {
-  throw_error(ErrorCode::kCorruptData, tensor.name, ": ", parts...);
-}
-
-void require_rank(const StoredTensor& tensor, std::size_t low, std::size_t high) {
-  const std::size_t rank = tensor.view.shape.size();
-  if (rank < low || rank > high) {
-    corrupt(tensor, "shape ", shape_text(tensor.view.shape), " has rank ", rank, ", expected ", low,
-            low == high ? "" : concat(" or ", high));
-  }
-}
-
-std::vector<float> read_f32(const StoredTensor* tensor, std::size_t low_rank,
-                            std::size_t high_rank) {
-  if (tensor == nullptr) return {};
-  require_rank(*tensor, low_rank, high_rank);
-  if (tensor->view.dtype != DType::kF32) {
-    corrupt(*tensor, "type ", dtype_name(tensor->view.dtype), ", expected F32");
-  }
-  std::vector<float> values(element_count(tensor->view.shape));
-  read_floats(tensor->view, 0, values);
-  return values;
-}
-
 template <typename Element>
 std::vector<std::int64_t> widen(std::span<const std::byte> bytes) {
   std::vector<std::int64_t> values(bytes.size() / sizeof(Element));
@@ -47,51 +22,89 @@ std::vector<std::int64_t> widen(std::span<const std::byte> bytes) {
   return values;
 }
 
-std::vector<std::int64_t> read_positions(const StoredTensor* tensor) {
-  if (tensor == nullptr) return {};
-  require_rank(*tensor, 1, 1);
-  if (tensor->view.dtype == DType::kI64) return widen<std::int64_t>(tensor->view.data);
-  if (tensor->view.dtype == DType::kI32) return widen<std::int32_t>(tensor->view.data);
-  corrupt(*tensor, "type ", dtype_name(tensor->view.dtype), ", expected I64");
-}
+// Parts of modules from their tensors; every error names the tensor's file.
+class PartReader {
+ public:
+  explicit PartReader(const TensorStore& store) : store_(store) {}
 
-IndexFormat index_format_of(const StoredTensor& indices) {
-  require_rank(indices, 1, 2);
-  const bool flat = indices.view.shape.size() == 1;
-  switch (indices.view.dtype) {
-    case DType::kU8: return flat ? IndexFormat::kPacked12 : IndexFormat::kU8;
-    case DType::kU16:
-    case DType::kI16:
-      if (!flat) return IndexFormat::kU16;
-      break;
-    default: break;
+  template <typename... Parts>
+  [[noreturn]] void corrupt(const StoredTensor& tensor, const Parts&... parts) const {
+    throw_error(ErrorCode::kCorruptData, file_of(tensor), ": ", tensor.name, ": ", parts...);
   }
-  corrupt(indices, dtype_name(indices.view.dtype), " of shape ", shape_text(indices.view.shape),
-          ", expected U8 or U16 [out, in], or packed U8 [bytes]");
-}
+  std::string file_of(const StoredTensor& tensor) const {
+    return store_.files()[tensor.file].path().string();
+  }
 
-// Vectors share the codebook's second extent.
-std::uint32_t read_vector_size(const StoredTensor& codebook) {
-  require_rank(codebook, 1, 2);
-  if (codebook.view.shape.size() == 1) return 1;
-  const std::uint64_t size = codebook.view.shape[1];
-  if (size == 0 || size > 256)
-    corrupt(codebook, "vectors of ", size, " weights, expected 1 to 256");
-  return static_cast<std::uint32_t>(size);
-}
+  void require_rank(const StoredTensor& tensor, std::size_t low, std::size_t high) const {
+    const std::size_t rank = tensor.view.shape.size();
+    if (rank < low || rank > high) {
+      corrupt(tensor, "shape ", shape_text(tensor.view.shape), " has rank ", rank, ", expected ",
+              low, low == high ? "" : concat(" or ", high));
+    }
+  }
 
-// By shape and not only by size: a transposed factor has the right size too.
-void require_svd_shapes(const ModuleParts& parts, std::uint64_t rows, std::uint64_t columns) {
-  if (parts.svd_s == nullptr) return;
-  require_rank(*parts.svd_s, 1, 1);
-  const std::uint64_t rank = parts.svd_s->view.shape[0];
-  const auto require_shape = [](const StoredTensor& tensor, const Shape& expected) {
-    if (tensor.view.shape == expected) return;
-    corrupt(tensor, "shape ", shape_text(tensor.view.shape), ", expected ", shape_text(expected));
-  };
-  require_shape(*parts.svd_u, {rows, rank});
-  require_shape(*parts.svd_vt, {rank, columns});
-}
+  std::vector<float> read_f32(const StoredTensor* tensor, std::size_t low_rank,
+                              std::size_t high_rank) const {
+    if (tensor == nullptr) return {};
+    require_rank(*tensor, low_rank, high_rank);
+    if (tensor->view.dtype != DType::kF32) {
+      corrupt(*tensor, "type ", dtype_name(tensor->view.dtype), ", expected F32");
+    }
+    std::vector<float> values(element_count(tensor->view.shape));
+    read_floats(tensor->view, 0, values);
+    return values;
+  }
+
+  std::vector<std::int64_t> read_positions(const StoredTensor* tensor) const {
+    if (tensor == nullptr) return {};
+    require_rank(*tensor, 1, 1);
+    if (tensor->view.dtype == DType::kI64) return widen<std::int64_t>(tensor->view.data);
+    if (tensor->view.dtype == DType::kI32) return widen<std::int32_t>(tensor->view.data);
+    corrupt(*tensor, "type ", dtype_name(tensor->view.dtype), ", expected I64");
+  }
+
+  IndexFormat index_format_of(const StoredTensor& indices) const {
+    require_rank(indices, 1, 2);
+    const bool flat = indices.view.shape.size() == 1;
+    switch (indices.view.dtype) {
+      case DType::kU8: return flat ? IndexFormat::kPacked12 : IndexFormat::kU8;
+      case DType::kU16:
+      case DType::kI16:
+        if (!flat) return IndexFormat::kU16;
+        break;
+      default: break;
+    }
+    corrupt(indices, dtype_name(indices.view.dtype), " of shape ", shape_text(indices.view.shape),
+            ", expected U8 or U16 [out, in], or packed U8 [bytes]");
+  }
+
+  // Vectors share the codebook's second extent.
+  std::uint32_t read_vector_size(const StoredTensor& codebook) const {
+    require_rank(codebook, 1, 2);
+    if (codebook.view.shape.size() == 1) return 1;
+    const std::uint64_t size = codebook.view.shape[1];
+    if (size == 0 || size > 256)
+      corrupt(codebook, "vectors of ", size, " weights, expected 1 to 256");
+    return static_cast<std::uint32_t>(size);
+  }
+
+  // By shape and not only by size: a transposed factor has the right size too.
+  void require_svd_shapes(const ModuleParts& parts, std::uint64_t rows,
+                          std::uint64_t columns) const {
+    if (parts.svd_s == nullptr) return;
+    require_rank(*parts.svd_s, 1, 1);
+    const std::uint64_t rank = parts.svd_s->view.shape[0];
+    const auto require_shape = [this](const StoredTensor& tensor, const Shape& expected) {
+      if (tensor.view.shape == expected) return;
+      corrupt(tensor, "shape ", shape_text(tensor.view.shape), ", expected ", shape_text(expected));
+    };
+    require_shape(*parts.svd_u, {rows, rank});
+    require_shape(*parts.svd_vt, {rank, columns});
+  }
+
+ private:
+  const TensorStore& store_;
+};
 
 }  // namespace
 
@@ -111,16 +124,17 @@ CompressedTensor Checkpoint::load_module(std::string_view name) const {
     throw_error(ErrorCode::kNotFound, folder_.string(), ": no compressed module ", name);
   }
   const ModuleParts& parts = found->second;
+  const PartReader reader(store_);
   CompressedTensor tensor;
-  tensor.vector_size = read_vector_size(*parts.codebook);
-  tensor.codebook = read_f32(parts.codebook, 1, 2);
-  tensor.index_format = index_format_of(*parts.indices);
+  tensor.vector_size = reader.read_vector_size(*parts.codebook);
+  tensor.codebook = reader.read_f32(parts.codebook, 1, 2);
+  tensor.index_format = reader.index_format_of(*parts.indices);
   tensor.indices = parts.indices->view.data;
   if (tensor.index_format == IndexFormat::kPacked12) {
     const auto shape = packed_shape(parts);
     if (!shape) {
-      throw_error(ErrorCode::kUnsupported, parts.indices->name,
-                  ": packed indices do not tell the matrix's shape, ",
+      throw_error(ErrorCode::kUnsupported, reader.file_of(*parts.indices), ": ",
+                  parts.indices->name, ": packed indices do not tell the matrix's shape, ",
                   "config.json has no module_shapes, and model_type ",
                   config_.value("model_type", Json()).dump(), " is not known");
     }
@@ -129,29 +143,30 @@ CompressedTensor Checkpoint::load_module(std::string_view name) const {
     const auto weights = checked_multiply(tensor.rows, tensor.columns);
     if (!weights || *weights / tensor.vector_size % 2 != 0 || *weights % tensor.vector_size != 0 ||
         *weights / tensor.vector_size / 2 * 3 != tensor.indices.size()) {
-      corrupt(*parts.indices, tensor.indices.size(), " packed bytes do not fit a [", tensor.rows,
-              ", ", tensor.columns, "] matrix of vectors of ", tensor.vector_size);
+      reader.corrupt(*parts.indices, tensor.indices.size(), " packed bytes do not fit a [",
+                     tensor.rows, ", ", tensor.columns, "] matrix of vectors of ",
+                     tensor.vector_size);
     }
   } else {
     tensor.rows = parts.indices->view.shape[0];
     const auto columns = checked_multiply(parts.indices->view.shape[1], tensor.vector_size);
     if (!columns)
-      corrupt(*parts.indices, "shape ", shape_text(parts.indices->view.shape), " overflows");
+      reader.corrupt(*parts.indices, "shape ", shape_text(parts.indices->view.shape), " overflows");
     tensor.columns = *columns;
   }
-  tensor.sidecar_positions = read_positions(parts.sidecar_positions);
-  tensor.sidecar_values = read_f32(parts.sidecar_values, 1, 1);
-  require_svd_shapes(parts, tensor.rows, tensor.columns);
-  tensor.svd_u = read_f32(parts.svd_u, 2, 2);
-  tensor.svd_s = read_f32(parts.svd_s, 1, 1);
-  tensor.svd_vt = read_f32(parts.svd_vt, 2, 2);
+  tensor.sidecar_positions = reader.read_positions(parts.sidecar_positions);
+  tensor.sidecar_values = reader.read_f32(parts.sidecar_values, 1, 1);
+  reader.require_svd_shapes(parts, tensor.rows, tensor.columns);
+  tensor.svd_u = reader.read_f32(parts.svd_u, 2, 2);
+  tensor.svd_s = reader.read_f32(parts.svd_s, 1, 1);
+  tensor.svd_vt = reader.read_f32(parts.svd_vt, 2, 2);
   tensor.svd_rank = static_cast<std::uint32_t>(tensor.svd_s.size());
-  tensor.channel_scales = read_f32(parts.channel_scales, 1, 1);
+  tensor.channel_scales = reader.read_f32(parts.channel_scales, 1, 1);
   if (parts.channel_scales != nullptr && tensor.channel_scales.size() != tensor.columns) {
-    corrupt(*parts.channel_scales, tensor.channel_scales.size(), " entries, expected ",
-            tensor.columns);
+    reader.corrupt(*parts.channel_scales, tensor.channel_scales.size(), " entries, expected ",
+                   tensor.columns);
   }
-  validate(tensor, name);
+  validate(tensor, concat(folder_.string(), ": ", name));
   return tensor;
 }
 
