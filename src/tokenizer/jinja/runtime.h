@@ -16,8 +16,8 @@ class Runtime {
  public:
   explicit Runtime(std::string name) : name_(std::move(name)) {}
 
-  static constexpr std::uint64_t kMaxSteps = 20'000'000;
-  static constexpr std::uint64_t kMaxBytes = std::uint64_t{512} << 20;  // made, beyond the input
+  static constexpr std::uint64_t kMaxSteps = 5'000'000;
+  static constexpr std::uint64_t kMaxBytes = std::uint64_t{128} << 20;  // made, beyond the input
   static constexpr int kMaxDepth = 400;       // of expressions, loops and macros within each other
   static constexpr int kMaxValueDepth = 200;  // of lists within lists
 
