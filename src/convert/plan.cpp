@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/message.h"
+#include "convert/reserved_names.h"
 
 namespace helix {
 namespace {
@@ -51,6 +52,7 @@ class Planner {
   }
 
   std::vector<PlanEntry> run() {
+    refuse_reserved_names(source_.store());
     std::vector<PlanEntry> plan;
     for (const StoredTensor& tensor : source_.store().tensors()) plan.push_back(entry_of(tensor));
     if (!unused_.empty()) {
@@ -85,7 +87,7 @@ class Planner {
   }
 
   // Why the format cannot hold this tensor as a module, or "".
-  static std::string obstacle_of(const StoredTensor& tensor) {
+  std::string obstacle_of(const StoredTensor& tensor) const {
     if (!dtype_is_float(tensor.view.dtype)) return "not floating point";
     const std::size_t rank = tensor.view.shape.size();
     if (rank == 3 && tensor.name.find("expert") != std::string::npos) return "fused experts, 3-D";
@@ -94,6 +96,8 @@ class Planner {
     if (rank > 2) return "convolution";
     if (rank < 2) return "vector";
     if (tensor.view.data.empty()) return "empty";
+    if (reads_as_bare_parameter(source_.store(), module_name(tensor.name)))
+      return "the name of a bare parameter";
     return "";
   }
 

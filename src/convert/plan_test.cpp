@@ -80,6 +80,7 @@ INSTANTIATE_TEST_SUITE_P(
         Rule{"backbone.layers.0.mixer.A_log", {64, 64}, "a bare parameter, not a module's weight"},
         Rule{"backbone.layers.0.mixer.D", {64}, "a bare parameter, not a module's weight"},
         Rule{"model.scale.weight", {}, "vector"},
+        Rule{"layers.0.D.weight", {64, 64}, "the name of a bare parameter"},
         Rule{"embeddings.position_ids", {1, 64}, "not floating point", DType::kI64},
         Rule{"mask.weight", {64, 64}, "not floating point", DType::kU8}));
 
@@ -191,6 +192,18 @@ TEST(Plan, RefusesEightBitFloatsByName) {
     options.exclude = {"a"};
     EXPECT_EQ(plan_of(tensors, options)[0].action, Action::kExact);
   }
+}
+
+TEST(Plan, RefusesNamesThatReadersTakeForSomethingElse) {
+  const auto refuse = [](const std::string& part, const std::vector<ModelTensor>& tensors) {
+    expect_error(ErrorCode::kUnsupported, part, [&] { plan_of(tensors); });
+  };
+  refuse("tensor q.codebook", {{"up.weight", {64, 64}}, {"q.codebook", {64}}});
+  refuse("tensor up.indices", {{"up.weight", {64, 64}}, {"up.indices", {64}}});
+  refuse("tensor up.codebook_f16", {{"up.weight", {64, 64}}, {"up.codebook_f16", {64}}});
+  refuse("tensors u_p.bias and u.p.bias", {{"u.p.bias", {64}}, {"u_p.bias", {64}}});
+  EXPECT_EQ(plan_of({{"codebook", {64}}, {"q.codebook.weight", {64, 64}}}).size(), 2U);
+  EXPECT_EQ(plan_of({{"up.weight", {64, 64}}, {"up", {64}}})[0].action, Action::kExact);
 }
 
 TEST(Plan, RefusesWhatIsQuantisedAlready) {

@@ -13,6 +13,7 @@ from model_folder import tensor_from_array, write_safetensors
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIXTURES = REPOSITORY / "tests" / "fixtures"
+MODELS = sorted(path.parent.name for path in FIXTURES.glob("*/config.json"))
 TEST_DATA = Path(os.environ.get("HELIX_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 
 # The one table of exit statuses.

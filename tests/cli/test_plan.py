@@ -9,10 +9,12 @@ import pytest
 from helix_program import (
     ARGUMENT,
     FIXTURES,
+    MODELS,
     SUCCESS,
     UNSUPPORTED,
     actions,
     dense_arrays,
+    leftovers,
     random_matrix,
     read_json,
     receipt_of,
@@ -20,7 +22,6 @@ from helix_program import (
 )
 from helix_substrate.reference_safetensors import read_tensors
 
-ALL = sorted(path.name for path in FIXTURES.iterdir() if path.is_dir())
 LLAMA_LINEARS = {
     *(f"model.layers.0.self_attn.{name}_proj.weight" for name in "qkvo"),
     *(f"model.layers.0.mlp.{name}_proj.weight" for name in ("gate", "up", "down")),
@@ -91,7 +92,7 @@ REASONS = {
 }
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", LINEARS)
 def test_linear_layers_and_nothing_else(helix, name):
     plan = helix.plan(FIXTURES / name, "--k", "16")
     assert {key for key, row in plan.items() if row["action"] == "compress"} == LINEARS[name]
@@ -104,7 +105,7 @@ def test_reason(helix, name, key):
     assert helix.plan(FIXTURES / name)[key]["reason"] == REASONS[name, key]
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name != "llama-not-finite"])
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "llama-not-finite"])
 def test_dry_run_writes_nothing_and_says_what_the_receipt_says(helix, compressed, tmp_path, name):
     helix.succeed("compress", "--dry-run", FIXTURES / name, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
@@ -115,7 +116,7 @@ def test_dry_run_writes_nothing_and_says_what_the_receipt_says(helix, compressed
     assert plan == {}
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", MODELS)
 def test_keys_that_are_written(compressed, name):
     """Exact tensors under their own keys with their own bytes, modules without a dense key."""
     source, stored = read_tensors(FIXTURES / name), read_tensors(compressed(name))
@@ -274,3 +275,13 @@ def test_conv1d_is_known_by_its_bias_too(helix, tmp_path):
     config = read_json(model / "config.json") | {"model_type": "a-later-model"}
     (model / "config.json").write_text(json.dumps(config))
     assert "compress" not in actions(helix.plan(model, "--k", "16")).values()
+
+
+@pytest.mark.parametrize("other", ["q.codebook", "up.indices", "q.svd_s", "u_p.bias"])
+def test_names_that_mean_something_else_in_the_format(helix, tmp_path, other):
+    """Written as they are, a reader would refuse the file or lose the tensor."""
+    vector = random_matrix(1, 64)[0]
+    arrays = {"up.weight": random_matrix(64, 64), "u.p.bias": vector, other: vector}
+    model = write_model(tmp_path / "model", arrays)
+    helix.refuse(UNSUPPORTED, other, "compress", model, tmp_path / "out")
+    assert leftovers(tmp_path / "out") == []
