@@ -73,9 +73,9 @@ struct VerifyReport {
 };
 
 struct VerifyOptions {
-  std::filesystem::path against;  // the dense checkpoint, or empty
+  std::filesystem::path against = {};  // the dense checkpoint, or empty
   std::size_t thread_count = 0;
-  Hooks hooks;
+  Hooks hooks = {};
 };
 
 // Checks an HXQ checkpoint as far as it can: hashes against the receipt, every module's content,
