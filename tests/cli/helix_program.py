@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -60,6 +61,11 @@ class Helix:
         assert message.startswith("helix: "), done.stderr
         assert part in message, done.stderr
         return message
+
+    def commands(self):
+        """The names of all commands, from the help of the program."""
+        listed = self.succeed("--help").split("\nSubcommands:\n")[1]
+        return re.findall(r"^  ([a-z-]+) ", listed, re.MULTILINE)
 
     def plan(self, source, *options):
         """Tensor name to its plan row."""

@@ -64,16 +64,17 @@ def kilobytes(folder):
     return f"{(folder / 'model.safetensors').stat().st_size / 1000:.1f} kB"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_an_example(helix, command):
-    text = helix.succeed(command, "--help")
-    assert "Usage: helix" in text
-    assert f"Example:\n  helix {command}" in text
+def test_help_has_an_example(helix):
+    for command in helix.commands():
+        text = helix.succeed(command, "--help")
+        assert "Usage: helix" in text
+        assert f"Example:\n  helix {command}" in text
 
 
 def test_help_of_the_program(helix):
     text = helix.succeed("--help")
-    assert all(re.search(rf"^  {command} ", text, re.MULTILINE) for command in COMMANDS)
+    assert "Usage: helix" in text
+    assert set(COMMANDS) <= set(helix.commands())
     assert re.fullmatch(r"helix \d+\.\d+\.\d+\n", helix.succeed("--version"))
 
 

@@ -6,8 +6,6 @@ import subprocess
 
 import pytest
 
-COMMANDS = ["compress", "decompress", "inspect", "verify", "completion", "man"]
-
 
 def options_of(helix, command):
     """Long and short options that --help lists."""
@@ -36,7 +34,7 @@ def test_help_is_parsed(helix):
 class TestManual:
     def test_every_option_of_every_command(self, helix):
         page = helix.succeed("man")
-        for command in COMMANDS:
+        for command in helix.commands():
             section = pieces(page, f"helix {command}").replace("\\-", "-")
             for option in options_of(helix, command):
                 assert re.search(rf"(?<![\w-]){option}(?![\w-])", section), f"{command} {option}"
@@ -90,9 +88,9 @@ class TestCompletions:
         assert (done.returncode, done.stderr) == (0, "")
 
     def test_bash_offers(self, helix):
-        assert self.complete(helix, ["helix", ""]) == {*COMMANDS, "--help", "--version"}
+        assert self.complete(helix, ["helix", ""]) == {*helix.commands(), "--help", "--version"}
         assert self.complete(helix, ["helix", "de"]) == {"decompress"}
-        for command in COMMANDS:
+        for command in helix.commands():
             offered = self.complete(helix, ["helix", command, "-"])
             assert options_of(helix, command) <= offered
         assert self.complete(helix, ["helix", "compress", "--re"]) == {"--resume"}
@@ -101,7 +99,7 @@ class TestCompletions:
     def test_other_shells(self, helix, tmp_path, shell):
         script = tmp_path / f"helix.{shell}"
         script.write_text(helix.succeed("completion", shell))
-        for command in COMMANDS:
+        for command in helix.commands():
             for option in options_of(helix, command):
                 wanted = option if shell == "zsh" else f"-l {option.removeprefix('--')} "
                 if shell == "zsh" or option.startswith("--"):
