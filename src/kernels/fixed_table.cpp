@@ -21,7 +21,7 @@ void set_value(FixedTable& table, std::size_t index, std::uint16_t bits) {
 }
 
 // Fits base, multiplier and residuals to 16 whole numbers and replaces them by what these give.
-void fit_segment(FixedTable& table, int segment, std::span<int> wanted) {
+void fit_segment(FixedTable& table, int segment, std::span<int> wanted, std::uint8_t* residuals) {
   const auto [lowest, highest] = std::minmax_element(wanted.begin(), wanted.end());
   const int base = std::clamp(static_cast<int>(std::floor(*lowest / double{kBaseStep})), -128, 127);
   const int span = *highest - base * kBaseStep;
@@ -31,7 +31,7 @@ void fit_segment(FixedTable& table, int segment, std::span<int> wanted) {
   for (int i = 0; i < kSegment; ++i) {
     const int offset = wanted[i] - base * kBaseStep;
     const int residual = std::clamp((offset + multiplier / 2) / multiplier, 0, 255);
-    table.residual[segment * kSegment + i] = static_cast<std::uint8_t>(residual);
+    residuals[segment * kSegment + i] = static_cast<std::uint8_t>(residual);
     wanted[i] = std::min(32767, base * kBaseStep + multiplier * residual);
   }
 }
@@ -52,8 +52,17 @@ Error2 fill(FixedTable& table, std::span<const float> values,
     wanted[i] = static_cast<int>(std::lround(static_cast<double>(value) * inverse));
   }
   if (segmented) {
+    std::uint8_t residuals[256];
     for (int segment = 0; segment < 256 / kSegment; ++segment) {
-      fit_segment(table, segment, std::span(wanted).subspan(segment * kSegment, kSegment));
+      fit_segment(table, segment, std::span(wanted).subspan(segment * kSegment, kSegment),
+                  residuals);
+    }
+    for (int i = 0; i < 256; ++i) {
+      const bool starts = i % 64 < kSegment;
+      const auto step =
+          static_cast<std::uint8_t>(starts ? residuals[i] : residuals[i] ^ residuals[i - kSegment]);
+      std::uint8_t* segment = table.residual_steps[i / kSegment];
+      segment[i % kSegment] = segment[kSegment + i % kSegment] = step;
     }
   }
   Error2 sums;

@@ -1,9 +1,13 @@
 // AVX2, FMA and F16C.
 //
 // Codebook values have no 256-entry lookup here, and gathers are slow. A byte plane of 256
-// residuals is 16 byte shuffles and a tree of blends; together with an 8-bit base and an 8-bit
-// multiplier per segment of 16 entries (one shuffle each) one vpmaddubsw makes the 16-bit value:
+// residuals is 16 byte shuffles; together with an 8-bit base and an 8-bit multiplier per segment of
+// 16 entries (one shuffle each) one vpmaddubsw makes the 16-bit value:
 //   value = 255 * base + multiplier * residual.
+// A shuffle gives 0 where its index is negative, so the index within 64 entries, lowered by 16 * h,
+// asks segment h, and everything below 16 * h gets nothing; what the segments add to each other by
+// exclusive or is stored, not what they hold. Blends join the four quarters. Blends alone would
+// compete with the shuffles for the same two ports.
 
 #include "kernels/cpu/cpu_tables.h"
 
@@ -87,46 +91,65 @@ constexpr std::uint8_t kColumnOrder[64] = {
     14, 15, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 48, 49, 50, 51,
     52, 53, 54, 55, 40, 41, 42, 43, 44, 45, 46, 47, 56, 57, 58, 59, 60, 61, 62, 63};
 
-struct Lookup {
-  __m256i low_nibbles;
-  __m256i bits[4];  // bit 4, 5, 6, 7 of the index as the sign of its byte
-};
-
-static inline Lookup prepare(__m256i indices) {
-  return {_mm256_and_si256(indices, _mm256_set1_epi8(15)),
-          {_mm256_slli_epi16(indices, 3), _mm256_slli_epi16(indices, 2),
-           _mm256_slli_epi16(indices, 1), indices}};
-}
-
-// The entries [16 * kFirst, 16 * (kFirst + 2^kLevel)) of a byte plane.
-template <int kLevel, int kFirst>
-static inline __m256i pick(const std::uint8_t* plane, const Lookup& lookup) {
-  if constexpr (kLevel == 0) {
-    const auto* segment = reinterpret_cast<const __m128i*>(plane + 16 * kFirst);
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(segment)),
-                               lookup.low_nibbles);
-  } else {
-    constexpr int kSecond = kFirst + (1 << (kLevel - 1));
-    return _mm256_blendv_epi8(pick<kLevel - 1, kFirst>(plane, lookup),
-                              pick<kLevel - 1, kSecond>(plane, lookup), lookup.bits[kLevel - 1]);
-  }
-}
-
 struct Segments {
   __m256i base;
   __m256i multiplier;
 };
 
+// In assembly, because GCC keeps all 16 segments for the next 32 indices, on the stack.
+static inline __m256i load_steps(const std::uint8_t (*steps)[32]) {
+  __m256i both;
+  __asm__ volatile("vmovdqa %1, %0" : "=x"(both) : "m"(*steps));
+  return both;
+}
+
+static inline __m256i load_segment(const void* segment) {
+  return _mm256_broadcastsi128_si256(_mm_load_si128(static_cast<const __m128i*>(segment)));
+}
+
+// In assembly, because GCC makes comparisons of the masks first.
+static inline __m256i blend(__m256i zeros, __m256i ones, __m256i mask) {
+  __asm__("vpblendvb %2, %1, %0, %0" : "+x"(zeros) : "x"(ones), "x"(mask));
+  return zeros;
+}
+
 static inline Segments load_segments(const FixedTable& table) {
-  return {_mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(table.base))),
-          _mm256_broadcastsi128_si256(
-              _mm_load_si128(reinterpret_cast<const __m128i*>(table.multiplier)))};
+  return {load_segment(table.base), load_segment(table.multiplier)};
+}
+
+struct Lookup {
+  __m256i within[4];  // the index within 64 entries, lowered by 0, 16, 32, 48
+  __m256i bits[2];    // bit 6 and 7 of the index as the sign of its byte
+};
+
+static inline Lookup prepare(__m256i indices) {
+  const __m256i within = _mm256_and_si256(indices, _mm256_set1_epi8(63));
+  return {{within, _mm256_sub_epi8(within, _mm256_set1_epi8(16)),
+           _mm256_sub_epi8(within, _mm256_set1_epi8(32)),
+           _mm256_sub_epi8(within, _mm256_set1_epi8(48))},
+          {_mm256_slli_epi16(indices, 1), indices}};
+}
+
+static inline __m256i look_up_quarter(const std::uint8_t (*steps)[32], const Lookup& lookup) {
+  const __m256i a = _mm256_shuffle_epi8(load_steps(steps), lookup.within[0]);
+  const __m256i b = _mm256_shuffle_epi8(load_steps(steps + 1), lookup.within[1]);
+  const __m256i c = _mm256_shuffle_epi8(load_steps(steps + 2), lookup.within[2]);
+  const __m256i d = _mm256_shuffle_epi8(load_steps(steps + 3), lookup.within[3]);
+  return _mm256_xor_si256(_mm256_xor_si256(a, b), _mm256_xor_si256(c, d));
+}
+
+static inline __m256i look_up(const std::uint8_t (*steps)[32], const Lookup& lookup) {
+  const __m256i lower =
+      blend(look_up_quarter(steps, lookup), look_up_quarter(steps + 4, lookup), lookup.bits[0]);
+  const __m256i upper = blend(look_up_quarter(steps + 8, lookup),
+                              look_up_quarter(steps + 12, lookup), lookup.bits[0]);
+  return blend(lower, upper, lookup.bits[1]);
 }
 
 // 32 indices to 2 x 16 values in column order.
 static inline void decode(const FixedTable& table, const Segments& segments, __m256i indices,
                           __m256i* values) {
-  const __m256i residual = pick<4, 0>(table.residual, prepare(indices));
+  const __m256i residual = look_up(table.residual_steps, prepare(indices));
   const __m256i segment = _mm256_and_si256(_mm256_srli_epi16(indices, 4), _mm256_set1_epi8(15));
   const __m256i base = _mm256_shuffle_epi8(segments.base, segment);
   const __m256i multiplier = _mm256_shuffle_epi8(segments.multiplier, segment);

@@ -25,8 +25,10 @@ struct FixedTable {
   alignas(64) std::uint8_t high[256];  // and high bytes
   alignas(64) std::uint16_t values[256];
   // value = 255 * base[i / 16] + multiplier[i / 16] * residual[i], nearly: what byte shuffles of 16
-  // entries can look up (AVX2).
-  alignas(64) std::uint8_t residual[256];
+  // entries can look up (AVX2). residual[i] is the exclusive or of the residual_steps of the j <= i
+  // of the same quarter with j % 16 == i % 16. Every segment stands there twice, because loads that
+  // double it take a port that the shuffles need.
+  alignas(64) std::uint8_t residual_steps[16][32];
   alignas(16) std::int8_t base[16];
   alignas(16) std::int8_t multiplier[16];
   float scale;
