@@ -12,7 +12,9 @@ set(HELIX_EXTERNAL_base Threads::Threads OpenSSL::Crypto $<BUILD_INTERFACE:nlohm
 
 function(helix_compile_options target)
   # Results must not depend on which machine fuses a multiply and an add.
-  target_compile_options(${target} PRIVATE -ffp-contract=off)
+  # Functions of a static library cannot be replaced at run time, so they may be inlined though the code is
+  # position independent.
+  target_compile_options(${target} PRIVATE -ffp-contract=off -fno-semantic-interposition)
   if(HELIX_DEVELOPER_MODE)
     target_compile_options(${target} PRIVATE ${HELIX_WARNINGS} -Werror)
   endif()

@@ -133,8 +133,14 @@ void read_floats(const TensorView& view, std::uint64_t begin, std::span<float> o
     case DType::kF32:
       if (!out.empty()) std::memcpy(out.data(), bytes.data(), out.size_bytes());
       return;
-    case DType::kBF16: convert_from<std::uint16_t>(bytes, out, bf16_to_float); return;
-    case DType::kF16: convert_from<std::uint16_t>(bytes, out, f16_to_float); return;
+    case DType::kBF16:
+      convert_from<std::uint16_t>(bytes, out,
+                                  [](std::uint16_t bits) { return bf16_to_float(bits); });
+      return;
+    case DType::kF16:
+      convert_from<std::uint16_t>(bytes, out,
+                                  [](std::uint16_t bits) { return f16_to_float(bits); });
+      return;
     case DType::kF64:
       convert_from<double>(bytes, out, [](double value) { return static_cast<float>(value); });
       return;
@@ -149,8 +155,12 @@ void write_floats(std::span<const float> values, DType dtype, std::span<std::byt
     case DType::kF32:
       if (!values.empty()) std::memcpy(out.data(), values.data(), values.size_bytes());
       return;
-    case DType::kBF16: convert_to<std::uint16_t>(values, out, float_to_bf16); return;
-    case DType::kF16: convert_to<std::uint16_t>(values, out, float_to_f16); return;
+    case DType::kBF16:
+      convert_to<std::uint16_t>(values, out, [](float value) { return float_to_bf16(value); });
+      return;
+    case DType::kF16:
+      convert_to<std::uint16_t>(values, out, [](float value) { return float_to_f16(value); });
+      return;
     default:
       throw_error(ErrorCode::kUnsupported, "weights cannot be written as ", dtype_name(dtype),
                   "; expected F32, F16 or BF16");
