@@ -89,7 +89,7 @@ void run(const Setup& setup, const std::string& name, const Shape& shape,
   std::vector<float> y(batch * shape.rows);
   // Large batches wait for arithmetic, not for memory: a few matrices do.
   const double work = 2.0 * static_cast<double>(batch * shape.rows * shape.columns);
-  const auto wanted = static_cast<std::size_t>(1.0 + 4e10 / work);
+  const auto wanted = static_cast<std::size_t>(1.0 + 1e10 / work);
   const std::size_t count = std::min(matrices.size(), wanted);
   const Times times = measure(setup.repeats, [&] {
     for (std::size_t i = 0; i < count; ++i) matrices[i].multiply(x, batch, y, setup.pool);
