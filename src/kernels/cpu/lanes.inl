@@ -105,8 +105,8 @@ static inline Vec exponential(Vec x) {
   p = p * r + broadcast(1.6666665459e-1F);
   p = p * r + broadcast(5.0000001201e-1F);
   p = p * r * r + r + broadcast(1.0F);
-  const IntVec exponent = ((IntVec)shifted - (IntVec)magic) << 23;
-  const Vec result = (Vec)((IntVec)p + exponent);
+  const WordVec exponent = ((WordVec)shifted - (WordVec)magic) << 23;
+  const Vec result = (Vec)((WordVec)p + exponent);
   const Vec infinite = broadcast(__builtin_inff());
   return select((IntVec)(x > broadcast(88.0F)), infinite, result);
 }
