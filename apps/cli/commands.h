@@ -18,6 +18,10 @@ void add_compress(CLI::App& app, Context& context);
 void add_decompress(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
+void add_generate(CLI::App& app, Context& context);
+void add_chat(CLI::App& app, Context& context);
+void add_eval(CLI::App& app, Context& context);
+void add_bench(CLI::App& app, Context& context);
 // `helix completion SHELL` and `helix man`, made from the commands themselves.
 void add_documentation(CLI::App& app, Context& context);
 

@@ -20,6 +20,16 @@ extern "C" void handle_signal(int signal) {
   cancel_token.cancel();
 }
 
+// "1.5 GB", "1200 tokens"
+std::string amount_text(double amount, std::string_view unit) {
+  const auto whole = static_cast<std::uint64_t>(amount);
+  return unit.empty() ? bytes_text(whole) : std::to_string(whole) + " " + std::string(unit);
+}
+
+std::string amount_text(std::uint64_t amount, std::string_view unit) {
+  return amount_text(static_cast<double>(amount), unit);
+}
+
 }  // namespace
 
 void install_signal_handlers() {
@@ -60,7 +70,8 @@ void Console::show(const ProgressEvent& event) {
     }
   } else if (finished || now - last_drawn_ >= 11s) {
     std::fprintf(stderr, "%s: %s of %s in %s\n", stage_.c_str(),
-                 bytes_text(event.done_bytes).c_str(), bytes_text(event.total_bytes).c_str(),
+                 amount_text(event.done_bytes, event.unit).c_str(),
+                 amount_text(event.total_bytes, event.unit).c_str(),
                  duration_text(seconds).c_str());
     last_drawn_ = now;
   }
@@ -77,8 +88,7 @@ void Console::draw(const ProgressEvent& event, double seconds) {
       rate > 0.0 ? static_cast<double>(event.total_bytes - event.done_bytes) / rate : 0.0;
   std::fprintf(stderr, "\r\x1b[K%-10s [%s%s] %3.0f %%  %s/s  %s left", stage_.c_str(),
                std::string(filled, '#').c_str(), std::string(kWidth - filled, ' ').c_str(),
-               share * 100.0, bytes_text(static_cast<std::uint64_t>(rate)).c_str(),
-               duration_text(left).c_str());
+               share * 100.0, amount_text(rate, event.unit).c_str(), duration_text(left).c_str());
   std::fflush(stderr);
   line_open_ = true;
 }

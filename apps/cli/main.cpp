@@ -39,6 +39,10 @@ int run(int argc, char** argv) {
   add_decompress(app, context);
   add_inspect(app, context);
   add_verify(app, context);
+  add_generate(app, context);
+  add_chat(app, context);
+  add_eval(app, context);
+  add_bench(app, context);
   add_documentation(app, context);
   try {
     app.parse(argc, argv);

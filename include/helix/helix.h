@@ -1,12 +1,16 @@
 #pragma once
 
-// The whole public API.
+// Everything.
 
-#include "helix/codec.h"              // IWYU pragma: export
-#include "helix/compressed_tensor.h"  // IWYU pragma: export
-#include "helix/convert.h"            // IWYU pragma: export
-#include "helix/error.h"              // IWYU pragma: export
-#include "helix/inspect.h"            // IWYU pragma: export
-#include "helix/progress.h"           // IWYU pragma: export
-#include "helix/tensor.h"             // IWYU pragma: export
-#include "helix/version.h"            // IWYU pragma: export
+#include "helix/codec.h"
+#include "helix/compressed_tensor.h"
+#include "helix/convert.h"
+#include "helix/error.h"
+#include "helix/evaluation.h"
+#include "helix/generation.h"
+#include "helix/inspect.h"
+#include "helix/model.h"
+#include "helix/precision.h"
+#include "helix/progress.h"
+#include "helix/tensor.h"
+#include "helix/version.h"

@@ -12,6 +12,7 @@ struct ProgressEvent {
   std::string_view item;   // the tensor or file just finished
   std::uint64_t done_bytes = 0;
   std::uint64_t total_bytes = 0;
+  std::string_view unit = {};  // what the two count where it is not bytes: "tokens"
 };
 
 enum class LogLevel : std::uint8_t { kInfo, kWarning };

@@ -34,6 +34,10 @@ Decoder::Decoder(DecoderConfig config, std::unique_ptr<WeightSource> weights, DT
   info_.vocabulary_size = config_.vocabulary_size;
   info_.hidden_size = config_.hidden_size;
   info_.max_positions = config_.max_positions;
+  if (config_.rope.scaling == RopeScaling::kDynamic) {  // it stretches as the text grows
+    info_.max_positions =
+        static_cast<std::size_t>(static_cast<double>(config_.max_positions) * config_.rope.factor);
+  }
   info_.end_tokens = config_.end_tokens;
   count_bytes();
 }

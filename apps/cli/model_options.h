@@ -1,0 +1,39 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "console.h"
+#include "helix/model.h"
+
+namespace helix::cli {
+
+// What the commands that run a model share: --precision, --context and the common options.
+struct ModelArguments {
+  std::string path;
+  std::string precision = "bf16";
+  std::size_t context = 0;
+  CommonOptions common;
+
+  ModelOptions options(const Hooks& hooks) const;
+};
+
+// MODEL and the options.
+void add_model_arguments(CLI::App& command, ModelArguments& arguments);
+// --precision alone.
+void add_precision_option(CLI::App& command, std::string& precision);
+Precision parse_precision(const std::string& name);
+
+// --max-tokens, --temperature, --top-k, ..., --stop, --seed.
+void add_generate_options(CLI::App& command, GenerateOptions& options);
+
+// {"text", "finish", "prompt_tokens", ..., "tokens"}, with a final newline.
+std::string generation_json(const Generation& generation);
+// "26 tokens of prompt in 0.12 s (216 per second), 64 generated ..."
+std::string generation_summary(const Generation& generation);
+
+// A file's content, or standard input for "-". Throws Error(kNotFound | kIoError).
+std::string read_text(const std::string& path);
+
+}  // namespace helix::cli

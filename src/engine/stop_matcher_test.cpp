@@ -1,0 +1,46 @@
+#include "engine/stop_matcher.h"
+
+#include <gtest/gtest.h>
+
+#include "base/testing/expect_error.h"
+
+namespace helix {
+namespace {
+
+TEST(StopMatcherTest, FindsAStopTextAcrossPieces) {
+  StopMatcher stops({"\n\nUser:"});
+  EXPECT_EQ(stops.push("Hello\n"), "Hello");
+  EXPECT_EQ(stops.push("\nUs"), "");
+  EXPECT_EQ(stops.push("er: more"), "");
+  EXPECT_TRUE(stops.stopped());
+  EXPECT_EQ(stops.finish(), "");
+}
+
+TEST(StopMatcherTest, TextThatOnlyBeganLikeAStopIsGiven) {
+  StopMatcher stops({"abc"});
+  EXPECT_EQ(stops.push("xab"), "x");
+  EXPECT_EQ(stops.push("d"), "abd");
+  EXPECT_EQ(stops.push("a"), "");
+  EXPECT_EQ(stops.finish(), "a");
+  EXPECT_FALSE(stops.stopped());
+}
+
+TEST(StopMatcherTest, TheFirstOfSeveralCounts) {
+  StopMatcher stops({"later", "now"});
+  EXPECT_EQ(stops.push("it is now or later"), "it is ");
+  EXPECT_TRUE(stops.stopped());
+}
+
+TEST(StopMatcherTest, RepeatedBeginnings) {
+  StopMatcher stops({"aab"});
+  EXPECT_EQ(stops.push("aaa"), "a");
+  EXPECT_EQ(stops.push("b!"), "");
+  EXPECT_TRUE(stops.stopped());
+}
+
+TEST(StopMatcherTest, AnEmptyStopTextIsAnError) {
+  helix::testing::expect_error(ErrorCode::kInvalidArgument, "empty", [] { StopMatcher({""}); });
+}
+
+}  // namespace
+}  // namespace helix

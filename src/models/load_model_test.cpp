@@ -1,0 +1,186 @@
+#include "models/load_model.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <map>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/testing/expect_error.h"
+#include "base/testing/temporary_folder.h"
+#include "checkpoint/checkpoint.h"
+#include "helix/tensor.h"
+
+namespace helix {
+namespace {
+
+using helix::testing::expect_error;
+using helix::testing::TemporaryFolder;
+
+// A Llama of one layer, as its files state it, to be broken in one way at a time.
+class LoadModelTest : public ::testing::Test {
+ protected:
+  LoadModelTest() {
+    config_ = {{"model_type", "llama"},
+               {"vocab_size", 12},
+               {"hidden_size", 8},
+               {"intermediate_size", 10},
+               {"num_hidden_layers", 1},
+               {"num_attention_heads", 2},
+               {"num_key_value_heads", 1},
+               {"max_position_embeddings", 32},
+               {"tie_word_embeddings", true},
+               {"rms_norm_eps", 1e-5}};
+    const std::string layer = "model.layers.0.";
+    shapes_ = {{"model.embed_tokens.weight", {12, 8}},
+               {"model.norm.weight", {8}},
+               {layer + "input_layernorm.weight", {8}},
+               {layer + "post_attention_layernorm.weight", {8}},
+               {layer + "self_attn.q_proj.weight", {8, 8}},
+               {layer + "self_attn.k_proj.weight", {4, 8}},
+               {layer + "self_attn.v_proj.weight", {4, 8}},
+               {layer + "self_attn.o_proj.weight", {8, 8}},
+               {layer + "mlp.gate_proj.weight", {10, 8}},
+               {layer + "mlp.up_proj.weight", {10, 8}},
+               {layer + "mlp.down_proj.weight", {8, 10}}};
+  }
+
+  void write() {
+    write_file_atomically(folder_ / "config.json", config_.dump());
+    std::vector<TensorEntry> entries;
+    std::string data;
+    for (const auto& [name, shape] : shapes_) {
+      std::vector<float> values(element_count(shape));
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        values[i] = 0.1F * static_cast<float>(i % 7) - 0.2F;
+      }
+      if (name == spoiled_) values[3] = std::numeric_limits<float>::quiet_NaN();
+      const std::uint64_t begin = data.size();
+      data.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+      entries.push_back({name, DType::kF32, shape, begin, data.size()});
+    }
+    const std::string header = make_safetensors_header(entries, {});
+    write_file_atomically(folder_ / "model.safetensors", header + data);
+  }
+
+  void expect_refused(ErrorCode code, const std::string& part) {
+    write();
+    expect_error(code, part, [&] { load_model(folder_.path()); });
+  }
+
+  TemporaryFolder folder_;
+  Json config_;
+  std::map<std::string, Shape> shapes_;
+  std::string spoiled_;
+};
+
+TEST_F(LoadModelTest, LoadsWhole) {
+  write();
+  const auto model = load_model(folder_.path());
+  EXPECT_EQ(model->info().model_type, "llama");
+  EXPECT_EQ(model->info().vocabulary_size, 12U);
+  EXPECT_EQ(model->info().max_positions, 32U);
+}
+
+TEST_F(LoadModelTest, AnUnknownArchitectureIsNamedWithTheKnown) {
+  config_["model_type"] = "gpt_neox";
+  expect_refused(ErrorCode::kUnsupported, "\"gpt_neox\", this version runs llama, qwen2");
+}
+
+TEST_F(LoadModelTest, ForeignQuantisationIsNamed) {
+  config_["quantization_config"] = {{"quant_method", "gptq"}};
+  expect_refused(ErrorCode::kUnsupported, "gptq");
+}
+
+TEST_F(LoadModelTest, AMissingTensorIsNamed) {
+  shapes_.erase("model.layers.0.mlp.up_proj.weight");
+  expect_refused(ErrorCode::kNotFound, "model.layers.0.mlp.up_proj.weight is missing");
+}
+
+TEST_F(LoadModelTest, AnUntiedHeadMustBeThere) {
+  config_["tie_word_embeddings"] = false;
+  expect_refused(ErrorCode::kNotFound, "lm_head.weight is missing");
+}
+
+TEST_F(LoadModelTest, AWrongShapeIsToldWithBoth) {
+  shapes_["model.layers.0.self_attn.k_proj.weight"] = {8, 8};
+  expect_refused(ErrorCode::kCorruptData, "k_proj.weight has shape [8, 8], expected [4, 8]");
+}
+
+TEST_F(LoadModelTest, ANormThatIsNotFiniteIsNamed) {
+  spoiled_ = "model.norm.weight";
+  expect_refused(ErrorCode::kCorruptData, "model.norm.weight: element 3 is");
+}
+
+TEST_F(LoadModelTest, ABiasThatTheConfigAsksForMustBeThere) {
+  config_["attention_bias"] = true;
+  expect_refused(ErrorCode::kNotFound, "q_proj.bias is missing");
+}
+
+TEST_F(LoadModelTest, Qwen2NeedsItsBiases) {
+  config_["model_type"] = "qwen2";
+  expect_refused(ErrorCode::kNotFound, "q_proj.bias is missing");
+}
+
+TEST_F(LoadModelTest, SizesThatMakeNoSense) {
+  const std::vector<std::pair<std::string, Json>> faults = {
+      {"hidden_size", 0},      {"hidden_size", -8},        {"hidden_size", "8"},
+      {"vocab_size", nullptr}, {"num_hidden_layers", 1e9}, {"num_key_value_heads", 3},
+      {"head_dim", 3},         {"rms_norm_eps", "small"},  {"tie_word_embeddings", 1},
+      {"rope_theta", 0.5},     {"num_attention_heads", 3}};
+  const Json whole = config_;
+  for (const auto& [key, value] : faults) {
+    config_ = whole;
+    config_[key] = value;
+    write();
+    expect_error(ErrorCode::kCorruptData, key, [&] { load_model(folder_.path()); });
+  }
+}
+
+TEST_F(LoadModelTest, UnknownRopeAndActivationAreNamed) {
+  config_["rope_scaling"] = {{"rope_type", "longrope"}};
+  expect_refused(ErrorCode::kUnsupported, "longrope");
+  config_["rope_scaling"] = nullptr;
+  config_["rope_parameters"] = {{"full_attention", {{"rope_type", "default"}}}};
+  expect_refused(ErrorCode::kUnsupported, "full_attention");
+  config_["rope_parameters"] = nullptr;
+  config_["hidden_act"] = "gelu";
+  expect_refused(ErrorCode::kUnsupported, "gelu");
+}
+
+TEST_F(LoadModelTest, ATruncatedFileIsRefused) {
+  write();
+  const auto path = folder_ / "model.safetensors";
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 5);
+  expect_error(ErrorCode::kCorruptData, "model.safetensors", [&] { load_model(folder_.path()); });
+}
+
+TEST_F(LoadModelTest, MadeUpModelsHaveTheShapeAndRun) {
+  write();
+  for (const bool dense : {false, true}) {
+    RandomModelOptions options;
+    options.dense = dense;
+    const auto model = random_model(folder_ / "config.json", options);
+    EXPECT_EQ(model->info().vocabulary_size, 12U);
+    ThreadPool pool(1);
+    const auto state = model->new_state(4);
+    const std::vector<std::int32_t> tokens = {1, 2, 3};
+    std::vector<float> hidden(3 * 8);
+    const SequenceStep step = {.state = state.get(), .tokens = tokens};
+    model->forward(std::span(&step, 1), hidden, pool);
+    for (const float value : hidden) EXPECT_TRUE(std::isfinite(value));
+    const SequenceStep more = {.state = state.get(), .tokens = tokens};
+    expect_error(ErrorCode::kInvalidArgument, "its context takes 4",
+                 [&] { model->forward(std::span(&more, 1), hidden, pool); });
+    const std::vector<std::int32_t> unknown = {12};
+    const SequenceStep wrong = {.state = state.get(), .tokens = unknown};
+    expect_error(ErrorCode::kInvalidArgument, "token 12",
+                 [&] { model->forward(std::span(&wrong, 1), hidden, pool); });
+  }
+}
+
+}  // namespace
+}  // namespace helix
