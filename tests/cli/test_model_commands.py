@@ -1,0 +1,223 @@
+"""generate, chat, eval and bench as a user meets them, on a small folder of tests/parity."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HELIX = os.environ.get("HELIX_CLI", str(ROOT / "build/dev/apps/cli/helix"))
+pytestmark = pytest.mark.skipif(not Path(HELIX).is_file(), reason="no program; set HELIX_CLI")
+TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+
+
+def letters_tokenizer() -> dict:
+    """64 ids: the printable characters from "!" on; a space has none and is the unknown token."""
+    vocabulary = {chr(0x21 + i): i for i in range(64)}
+    return {
+        "version": "1.0",
+        "added_tokens": [],
+        "normalizer": None,
+        "pre_tokenizer": None,
+        "post_processor": None,
+        "decoder": None,
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": "!",
+            "vocab": vocabulary,
+            "merges": [],
+        },
+    }
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    shutil.copytree(ROOT / "tests/parity/llama-gqa", folder)
+    (folder / "tokenizer.json").write_text(json.dumps(letters_tokenizer()))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": TEMPLATE})
+    )
+    return folder
+
+
+def run(*arguments: object, stdin: str | bytes = "", check: int = 0):
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    result = subprocess.run(
+        [HELIX, *map(str, arguments)], input=data, capture_output=True, timeout=120
+    )
+    assert result.returncode == check, result.stderr.decode(errors="replace")
+    return result.stdout.decode(), result.stderr.decode(errors="replace")
+
+
+def test_generate_streams_the_same_as_json(model: Path):
+    out, _ = run("generate", model, "ABC", "-n", 12, "--quiet", "--ignore-end")
+    report = json.loads(run("generate", model, "ABC", "-n", 12, "--json", "--ignore-end")[0])
+    assert out == report["text"] + "\n"
+    assert len(report["tokens"]) == 12
+    assert report["prompt_tokens"] == 3
+    assert report["finish"] == "length"
+    piped, _ = run("generate", model, "-", "-n", 12, "--quiet", "--ignore-end", stdin="ABC")
+    assert piped == out
+
+
+def test_sampling_follows_the_seed(model: Path):
+    options = ("-n", 16, "--temperature", 1.5, "--json", "--ignore-end")
+    texts = [
+        json.loads(run("generate", model, "ABC", *options, "--seed", seed)[0])["tokens"]
+        for seed in (1, 1, 2)
+    ]
+    assert texts[0] == texts[1]
+    assert texts[0] != texts[2]
+
+
+def test_stop_text(model: Path):
+    whole = json.loads(run("generate", model, "ABC", "-n", 20, "--json", "--ignore-end")[0])["text"]
+    stop = whole[5:8]
+    report = json.loads(
+        run("generate", model, "ABC", "-n", 20, "--json", "--ignore-end", "--stop", stop)[0]
+    )
+    assert report["finish"] == "stop"
+    assert report["text"] == whole[: whole.index(stop)]
+
+
+def test_chat_answers_one_message_and_keeps_a_history(model: Path):
+    report = json.loads(run("chat", model, "--message", "HI", "-n", 5, "--json")[0])
+    assert len(report["tokens"]) <= 5
+    out, _ = run("chat", model, "-n", 4, "--quiet", stdin="HI\n/new\nHO\n/exit\nNO\n")
+    assert len(out.splitlines()) == 2
+
+
+def test_chat_without_a_template(model: Path):
+    (model / "tokenizer_config.json").unlink()
+    _, error = run("chat", model, "--message", "HI", check=3)
+    assert "template" in error
+
+
+def test_eval_and_receipt(model: Path, tmp_path: Path):
+    text = tmp_path / "text.txt"
+    text.write_text("ABCDEFGHIJKLMNOPQRSTUVWXYZ" * 8)
+    receipt = tmp_path / "receipt.json"
+    options = ("--text", text, "--window", 32, "--receipt", receipt)
+    out, _ = run("eval", model, *options, "--stride", 8, "--against", model, "--quiet")
+    assert "perplexity" in out
+    report = json.loads(receipt.read_text())
+    assert report["protocol"]["name"] == "card"
+    assert report["protocol"]["text_tokens"] == 208
+    assert report["protocol"]["scored_tokens"] == 207
+    assert report["protocol"]["stride"] == 8
+    assert report["against"]["mean_divergence"] == 0.0
+    assert report["against"]["same_top_share"] == 1.0
+    assert report["against"]["delta_percent"] == 0.0
+    assert report["command"][:2] == ["helix", "eval"]
+    fast = json.loads(run("eval", model, *options, "--protocol", "fast", "--json")[0])
+    assert fast["protocol"]["scored_tokens"] == 6 * 31 + 15
+    first = json.loads(
+        run("eval", model, *options, "--protocol", "fast", "--tokens", 64, "--json")[0]
+    )
+    assert first["protocol"]["scored_tokens"] == 62
+    parts = json.loads(
+        run("eval", model, *options, "--protocol", "documents", "--separator", "Z", "--json")[0]
+    )
+    assert parts["protocol"]["scored_tokens"] == 8 * 24
+
+
+def test_bench(model: Path):
+    options = ("--prompt", 8, "--generate", 4, "--repetitions", 2, "--json")
+    for subject in ((model,), ("--dummy", model / "config.json"), ("--dummy", model, "--dense")):
+        report = json.loads(run("bench", *subject, *options)[0])
+        assert len(report["generated_samples"]) == 2
+        assert report["generated_tokens_per_second"] > 0
+        assert report["read_bytes_per_second"] > 0
+    run("bench", check=2)
+
+
+def test_faults_have_their_exit_status(model: Path, tmp_path: Path):
+    _, error = run("generate", model, stdin=b"", check=2)  # no prompt
+    assert "PROMPT" in error
+    _, error = run("generate", model, "-", stdin=b"AB\xff", check=2)
+    assert "UTF-8" in error
+    _, error = run("generate", model, "-", stdin="A" * 100, check=2)
+    assert "context" in error and "100" in error
+    _, error = run("generate", model, "A", "--context", 4096, check=2)
+    assert "4096" in error
+    _, error = run("generate", model, "A", "--temperature", -1, check=2)
+    assert "temperature" in error
+    _, error = run("generate", tmp_path, "A", check=3)
+    assert "config.json" in error
+    (model / "tokenizer.json").unlink()
+    _, error = run("generate", model, "A", check=3)
+    assert "token" in error
+
+
+def test_ten_megabytes_of_prompt(model: Path):
+    _, error = run("generate", model, "-", stdin="AB" * 5_000_000, check=2)
+    assert "context" in error
+
+
+def test_a_truncated_shard(model: Path):
+    weights = model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    _, error = run("generate", model, "A", check=4)
+    assert "model.safetensors" in error
+
+
+def test_weights_that_are_not_numbers(model: Path):
+    weights = model / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    header_bytes = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + header_bytes])
+    begin = header["model.layers.0.mlp.down_proj.weight"]["data_offsets"][0] + 8 + header_bytes
+    content[begin : begin + 4] = b"\xff\xff\xff\xff"
+    weights.write_bytes(content)
+    for command in (("generate", model, "ABC"), ("chat", model, "--message", "ABC")):
+        _, error = run(*command, check=4)
+        assert "not a number" in error
+
+
+def test_an_unknown_architecture(model: Path):
+    config = json.loads((model / "config.json").read_text())
+    config["model_type"] = "bloom"
+    (model / "config.json").write_text(json.dumps(config))
+    _, error = run("generate", model, "A", check=5)
+    assert "bloom" in error and "llama, qwen2" in error
+
+
+def test_interrupt_ends_a_long_run(model: Path, tmp_path: Path):
+    text = tmp_path / "text.txt"
+    text.write_text("ABCDEFGH" * 100_000)
+    process = subprocess.Popen(
+        [HELIX, "eval", model, "--text", text, "--window", "64", "--stride", "1", "--quiet"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert b"cancelled" in error
+
+
+def test_interrupt_in_a_prompt(tmp_path: Path):
+    """A prompt that takes minutes ends at once: the first chunk is the longest wait."""
+    config = json.loads((ROOT / "tests/parity/llama-gqa/config.json").read_text())
+    config |= {"hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 16}
+    config |= {"max_position_embeddings": 1 << 20, "head_dim": 64}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    process = subprocess.Popen(
+        [HELIX, "bench", "--dummy", tmp_path, "--prompt", "500000", "--quiet"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(2.0)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=100)
+    assert process.returncode == 130, error
