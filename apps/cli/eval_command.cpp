@@ -55,7 +55,9 @@ void run(Arguments& arguments, const Context& context) {
   Model model(arguments.model.path, arguments.model.options(hooks));
   std::optional<Model> dense;
   if (!arguments.against.empty()) {
-    dense.emplace(arguments.against, arguments.model.options(hooks));
+    ModelOptions exact = arguments.model.options(hooks);
+    exact.precision = Precision::kF32;  // what is measured against does not err itself
+    dense.emplace(arguments.against, exact);
   }
   arguments.evaluate.protocol = parse_protocol(arguments.protocol);
   arguments.evaluate.hooks = hooks;
@@ -103,7 +105,7 @@ void add_eval(CLI::App& app, Context& context) {
   command->add_option("--separator", options.separator, "Between documents")->capture_default_str();
   command
       ->add_option("--against", arguments->against,
-                   "The dense model: adds delta, KL divergence and same-top share")
+                   "The dense model, computed in f32: adds delta, KL divergence and same-top share")
       ->type_name("DENSE");
   command->add_option("--receipt", arguments->receipt, "Write the result as JSON to this file")
       ->type_name("FILE");

@@ -11,6 +11,10 @@
 namespace helix {
 namespace {
 
+const char* precision_name(Precision precision) {
+  return precision == Precision::kF32 ? "f32" : "bf16";
+}
+
 Json model_json(const ModelDescription& model) {
   return {{"model_type", model.model_type},
           {"weights", model.compressed ? "hxq" : "dense"},
@@ -55,7 +59,7 @@ std::string evaluation_receipt(const Evaluation& evaluation, const Model& model,
                {"version", version()},
                {"command", std::vector<std::string>(command.begin(), command.end())},
                {"machine", machine_json(description)},
-               {"precision", description.precision == Precision::kF32 ? "f32" : "bf16"},
+               {"precision", precision_name(description.precision)},
                {"protocol", protocol_json(evaluation, text_name)},
                {"model", model_json(description)},
                {"perplexity", rounded(evaluation.perplexity)},
@@ -63,7 +67,9 @@ std::string evaluation_receipt(const Evaluation& evaluation, const Model& model,
                {"seconds", evaluation.seconds}};
   if (evaluation.comparison && reference != nullptr) {
     const Comparison& comparison = *evaluation.comparison;
-    json["reference"] = model_json(reference->describe());
+    const ModelDescription other = reference->describe();
+    json["reference"] = model_json(other);
+    json["reference"]["precision"] = precision_name(other.precision);
     json["against"] = {{"perplexity", rounded(comparison.reference_perplexity)},
                        {"delta_percent", comparison.delta_percent},
                        {"mean_divergence", comparison.mean_divergence},

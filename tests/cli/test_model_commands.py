@@ -107,7 +107,8 @@ def test_eval_and_receipt(model: Path, tmp_path: Path):
     text.write_text("ABCDEFGHIJKLMNOPQRSTUVWXYZ" * 8)
     receipt = tmp_path / "receipt.json"
     options = ("--text", text, "--window", 32, "--receipt", receipt)
-    out, _ = run("eval", model, *options, "--stride", 8, "--against", model, "--quiet")
+    exact = ("--precision", "f32", "--stride", 8, "--against", model)
+    out, _ = run("eval", model, *options, *exact, "--quiet")
     assert "perplexity" in out
     report = json.loads(receipt.read_text())
     assert report["protocol"]["name"] == "card"
