@@ -11,7 +11,7 @@ readonly PURPOSE=${1:-test}
 readonly VENV=${HELIX_VENV:-$PWD/.venv}
 readonly PACKAGES=(
   g++ make git ninja-build ccache pkg-config python3 python3-venv
-  nlohmann-json3-dev libcli11-dev libxxhash-dev libssl-dev libhwy-dev
+  nlohmann-json3-dev libcli11-dev libxxhash-dev libssl-dev
   libutf8proc-dev libpcre2-dev libsentencepiece-dev libgtest-dev libgmock-dev
 )
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The main job on a real language model: fetch, compress, verify, inspect, decompress, sum up.
+"""The main job on a real language model: fetch, compress, verify, inspect, restore, run.
 
     tools/demo.py HELIX
 
@@ -77,6 +77,27 @@ def show_table(helix: Path, folder: Path) -> None:
     say("\n".join(lines))
 
 
+EVALUATION_TEXT = ROOT / "README.md"
+QUESTION = "What is the capital of France, and which river runs through it?"
+
+
+def answer(helix: Path, folder: Path) -> str:
+    """The greedy answer of a model to QUESTION, from the engine."""
+    command = [helix, "chat", folder, "--message", QUESTION, "--max-tokens", "60", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)["text"].strip()
+
+
+def run_models(helix: Path, source: Path, compressed: Path) -> None:
+    """Evaluation by the fast protocol, speed, and one answer of both models side by side."""
+    text = ["--text", EVALUATION_TEXT, "--protocol", "fast", "--window", "512"]
+    run(helix, "eval", compressed, *text, "--tokens", "1024", "--against", source, "--quiet")
+    run(helix, "bench", compressed, "--prompt", "128", "--generate", "32", "--quiet")
+    say(f"\n$ helix chat MODEL --message {QUESTION!r}")
+    for name, folder in (("dense", source), ("compressed", compressed)):
+        say(f"{name + ':':12}{answer(helix, folder)}")
+
+
 def weight_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
@@ -111,6 +132,7 @@ def main(arguments: list[str]) -> int:
     show_table(helix, compressed)
     seconds["decompress"] = run(helix, "decompress", compressed, restored)
     sum_up(source, compressed, restored, seconds)
+    run_models(helix, source, compressed)
     return 0
 
 

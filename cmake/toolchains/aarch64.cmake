@@ -1,5 +1,6 @@
 # 64-bit ARM on another machine: g++-aarch64-linux-gnu compiles, qemu-user-static runs the tests.
-# Debian: dpkg --add-architecture arm64, then install libssl-dev:arm64 libgtest-dev:arm64 libgmock-dev:arm64.
+# Debian: dpkg --add-architecture arm64, then install libssl-dev, libgtest-dev, libgmock-dev, libutf8proc-dev and
+# libpcre2-dev, each with :arm64. libsentencepiece-dev:arm64 takes the place of the native one.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
