@@ -38,8 +38,8 @@ class CountingModel final : public CausalModel {
   std::unique_ptr<SequenceState> new_state(std::size_t capacity) const override {
     return std::make_unique<State>(capacity);
   }
-  void forward(std::span<const SequenceStep> steps, std::span<float> hidden,
-               ThreadPool&) const override {
+  void forward(std::span<const SequenceStep> steps, std::span<float> hidden, ThreadPool&,
+               const Hooks&) const override {
     ++calls;
     std::size_t row = 0;
     for (const SequenceStep& step : steps) {

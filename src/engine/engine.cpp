@@ -52,7 +52,7 @@ void Engine::check_room(const Sequence& sequence, std::size_t count) const {
               " tokens, the context takes ", sequence.capacity());
 }
 
-void Engine::run(std::span<const Request> requests) {
+void Engine::run(std::span<const Request> requests, const Hooks& hooks) {
   std::vector<SequenceStep> steps;
   std::size_t rows = 0;
   for (const Request& request : requests) {
@@ -63,7 +63,7 @@ void Engine::run(std::span<const Request> requests) {
     rows += request.tokens.size();
   }
   hidden_.resize(rows * info().hidden_size);
-  model_->forward(steps, hidden_, pool_);
+  model_->forward(steps, hidden_, pool_, hooks);
   for (const Request& request : requests) {
     auto& tokens = request.sequence->tokens_;
     tokens.insert(tokens.end(), request.tokens.begin(), request.tokens.end());
@@ -76,8 +76,8 @@ std::span<const float> Engine::logits_of(std::size_t first_row, std::size_t rows
   return logits_;
 }
 
-std::span<const float> Engine::step(std::span<const Request> requests) {
-  run(requests);
+std::span<const float> Engine::step(std::span<const Request> requests, const Hooks& hooks) {
+  run(requests, hooks);
   // The wanted rows move together, so that one product gives all logits.
   const std::size_t width = info().hidden_size;
   std::size_t row = 0;
@@ -116,7 +116,7 @@ void Engine::visit_logits(Sequence& sequence, std::span<const std::int32_t> toke
       const Request request = {.sequence = &sequence,
                                .tokens = tokens.subspan(begin, end - begin),
                                .final_length = std::max(final_length, before + tokens.size())};
-      run(std::span(&request, 1));
+      run(std::span(&request, 1), hooks);
       for (std::size_t row = std::max(begin, first_row); row < end; row += block) {
         visit(row, logits_of(row - begin, std::min(block, end - row)));
       }

@@ -64,10 +64,10 @@ class Engine {
   // One step for many sequences at once, each occurring once: appends every request's tokens and
   // returns the wanted logits (rows, vocabulary), in the order of the requests, valid until the
   // next call. All or nothing: throws Error(kInvalidArgument) where a token is not in the
-  // vocabulary or a context is too small, before anything changes.
-  std::span<const float> step(std::span<const Request> requests);
+  // vocabulary or a context is too small, before anything changes. kCancelled by `hooks`.
+  std::span<const float> step(std::span<const Request> requests, const Hooks& hooks = {});
 
-  // Appends `tokens` in chunks, looking at `hooks` for cancellation before each, and returns the
+  // Appends `tokens` in chunks, looking at `hooks` for cancellation all the time, and returns the
   // logits of the last one. After an error (cancellation, too) the sequence is as before.
   std::span<const float> append(Sequence& sequence, std::span<const std::int32_t> tokens,
                                 const Hooks& hooks = {});
@@ -81,7 +81,7 @@ class Engine {
                     std::size_t final_length = 0);
 
  private:
-  void run(std::span<const Request> requests);
+  void run(std::span<const Request> requests, const Hooks& hooks);
   void check_room(const Sequence& sequence, std::size_t count) const;
   std::span<const float> logits_of(std::size_t first_row, std::size_t rows);
 

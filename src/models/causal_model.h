@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "helix/progress.h"
 
 namespace helix {
 
@@ -55,9 +56,10 @@ class CausalModel {
   // Runs the tokens of all steps, each state occurring once, and appends them to the states.
   // `hidden` (all tokens, hidden_size) receives what the output head reads. Throws
   // Error(kInvalidArgument) for a token outside the vocabulary or more tokens than a state takes,
-  // before anything is changed.
+  // before anything is changed. Looks at `hooks` for cancellation before every layer; the states
+  // are then as before.
   virtual void forward(std::span<const SequenceStep> steps, std::span<float> hidden,
-                       ThreadPool& pool) const = 0;
+                       ThreadPool& pool, const Hooks& hooks) const = 0;
   // Logits (rows, vocabulary) of rows of `hidden`.
   virtual void logits(std::span<const float> hidden, std::size_t rows, std::span<float> out,
                       ThreadPool& pool) const = 0;

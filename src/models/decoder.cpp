@@ -65,13 +65,14 @@ std::unique_ptr<SequenceState> Decoder::new_state(std::size_t capacity) const {
 }
 
 void Decoder::forward(std::span<const SequenceStep> steps, std::span<float> hidden,
-                      ThreadPool& pool) const {
+                      ThreadPool& pool, const Hooks& hooks) const {
   const TokenBatch batch = place(steps);
   std::vector<float> x(batch.rows * config_.hidden_size);
   std::vector<float> normed(x.size());
   std::vector<float> change(x.size());
   read_embeddings(steps, x);
   for (const Layer& layer : layers_) {
+    hooks.check_cancelled();
     norm(x, layer.attention_norm, normed, pool);
     layer.attention.run(normed, batch, change, pool);
     add(change, x);

@@ -21,8 +21,8 @@ class Decoder final : public CausalModel {
 
   const ModelInfo& info() const override { return info_; }
   std::unique_ptr<SequenceState> new_state(std::size_t capacity) const override;
-  void forward(std::span<const SequenceStep> steps, std::span<float> hidden,
-               ThreadPool& pool) const override;
+  void forward(std::span<const SequenceStep> steps, std::span<float> hidden, ThreadPool& pool,
+               const Hooks& hooks) const override;
   void logits(std::span<const float> hidden, std::size_t rows, std::span<float> out,
               ThreadPool& pool) const override;
 

@@ -170,15 +170,15 @@ TEST_F(LoadModelTest, MadeUpModelsHaveTheShapeAndRun) {
     const std::vector<std::int32_t> tokens = {1, 2, 3};
     std::vector<float> hidden(3 * 8);
     const SequenceStep step = {.state = state.get(), .tokens = tokens};
-    model->forward(std::span(&step, 1), hidden, pool);
+    model->forward(std::span(&step, 1), hidden, pool, {});
     for (const float value : hidden) EXPECT_TRUE(std::isfinite(value));
     const SequenceStep more = {.state = state.get(), .tokens = tokens};
     expect_error(ErrorCode::kInvalidArgument, "its context takes 4",
-                 [&] { model->forward(std::span(&more, 1), hidden, pool); });
+                 [&] { model->forward(std::span(&more, 1), hidden, pool, {}); });
     const std::vector<std::int32_t> unknown = {12};
     const SequenceStep wrong = {.state = state.get(), .tokens = unknown};
     expect_error(ErrorCode::kInvalidArgument, "token 12",
-                 [&] { model->forward(std::span(&wrong, 1), hidden, pool); });
+                 [&] { model->forward(std::span(&wrong, 1), hidden, pool, {}); });
   }
 }
 

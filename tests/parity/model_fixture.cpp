@@ -70,7 +70,7 @@ std::vector<float> run_logits(const CausalModel& model, const std::vector<std::i
                                .final_length = tokens.size()};
     model.forward(std::span(&step, 1),
                   std::span(hidden).subspan(begin * info.hidden_size, count * info.hidden_size),
-                  pool);
+                  pool, {});
   }
   std::vector<float> logits(tokens.size() * info.vocabulary_size);
   model.logits(hidden, tokens.size(), logits, pool);
