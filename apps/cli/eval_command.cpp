@@ -30,8 +30,11 @@ std::string report_text(const Evaluation& result) {
   std::string text = std::string("protocol ") + protocol_name(result.protocol) + ": windows of " +
                      std::to_string(result.window) + ", stride " + std::to_string(result.stride) +
                      ", " + std::to_string(result.text_tokens) + " tokens of text, " +
-                     std::to_string(result.scored_tokens) + " scored, " + fixed(result.seconds, 1) +
-                     " s\nperplexity " + fixed(result.perplexity, 4) + "\n";
+                     std::to_string(result.scored_tokens) + " scored\n" +
+                     std::to_string(result.computed_tokens) + " computed in " +
+                     fixed(result.seconds, 1) + " s (" +
+                     fixed(static_cast<double>(result.computed_tokens) / result.seconds, 1) +
+                     " per second)\nperplexity " + fixed(result.perplexity, 4) + "\n";
   if (!result.comparison) return text;
   const Comparison& comparison = *result.comparison;
   return text + "against the dense model: perplexity " + fixed(comparison.reference_perplexity, 4) +

@@ -1,11 +1,10 @@
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 #include <functional>
 #include <numeric>
 #include <random>
 
+#include "api/peak_memory.h"
 #include "base/message.h"
 #include "base/thread_pool.h"
 #include "engine/engine.h"
@@ -109,12 +108,6 @@ void check(const BenchmarkOptions& options) {
     throw_error(ErrorCode::kInvalidArgument,
                 "a benchmark needs at least one prompt token, generated token and repetition");
   }
-}
-
-std::uint64_t peak_memory() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
 }
 
 }  // namespace

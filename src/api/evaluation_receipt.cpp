@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "api/model_state.h"
+#include "api/peak_memory.h"
 #include "base/json.h"
 #include "base/thread_pool.h"
 #include "helix/model.h"
@@ -55,16 +56,19 @@ std::string evaluation_receipt(const Evaluation& evaluation, const Model& model,
                                const Model* reference, std::string_view text_name,
                                std::span<const std::string> command) {
   const ModelDescription description = model.describe();
-  Json json = {{"receipt", "helix evaluation"},
-               {"version", version()},
-               {"command", std::vector<std::string>(command.begin(), command.end())},
-               {"machine", machine_json(description)},
-               {"precision", precision_name(description.precision)},
-               {"protocol", protocol_json(evaluation, text_name)},
-               {"model", model_json(description)},
-               {"perplexity", rounded(evaluation.perplexity)},
-               {"mean_loss", evaluation.mean_loss},
-               {"seconds", evaluation.seconds}};
+  Json json = {
+      {"receipt", "helix evaluation"},
+      {"version", version()},
+      {"command", std::vector<std::string>(command.begin(), command.end())},
+      {"machine", machine_json(description)},
+      {"precision", precision_name(description.precision)},
+      {"protocol", protocol_json(evaluation, text_name)},
+      {"model", model_json(description)},
+      {"perplexity", rounded(evaluation.perplexity)},
+      {"mean_loss", evaluation.mean_loss},
+      {"seconds", evaluation.seconds},
+      {"tokens_per_second", static_cast<double>(evaluation.computed_tokens) / evaluation.seconds},
+      {"peak_memory_bytes", peak_memory()}};
   if (evaluation.comparison && reference != nullptr) {
     const Comparison& comparison = *evaluation.comparison;
     const ModelDescription other = reference->describe();
