@@ -28,7 +28,7 @@ struct EvaluateOptions {
   EvaluationProtocol protocol = EvaluationProtocol::kCard;
   std::size_t window = 0;                   // tokens; 0: 2048, or the context where that is shorter
   std::size_t stride = 0;                   // kCard; 0: a quarter of the window
-  std::size_t max_tokens = 0;               // only the first tokens of the text; 0: all
+  std::size_t max_tokens = 0;               // kCard, kFast: only the first of the text; 0: all
   std::string separator = "<|endoftext|>";  // kDocuments
   Hooks hooks = {};                         // progress counts scored tokens
 };
