@@ -12,6 +12,7 @@
 namespace helix {
 namespace {
 
+constexpr double kMostPositions = 1 << 30;
 constexpr const char* kEmbedding = "model.embed_tokens";
 
 void append(std::vector<float>& to, const std::vector<float>& from) {
@@ -35,8 +36,8 @@ Decoder::Decoder(DecoderConfig config, std::unique_ptr<WeightSource> weights, DT
   info_.hidden_size = config_.hidden_size;
   info_.max_positions = config_.max_positions;
   if (config_.rope.scaling == RopeScaling::kDynamic) {  // it stretches as the text grows
-    info_.max_positions =
-        static_cast<std::size_t>(static_cast<double>(config_.max_positions) * config_.rope.factor);
+    const double stretched = static_cast<double>(config_.max_positions) * config_.rope.factor;
+    info_.max_positions = static_cast<std::size_t>(std::min(stretched, kMostPositions));
   }
   info_.end_tokens = config_.end_tokens;
   count_bytes();
