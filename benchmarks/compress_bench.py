@@ -91,20 +91,22 @@ def main() -> int:
     parser.add_argument("config", type=Path)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--work", type=Path, help="where the checkpoint is made and kept")
-    parser.add_argument("options", nargs="*")
-    arguments = parser.parse_args()
+    words = sys.argv[1:]
+    split = words.index("--") if "--" in words else len(words)
+    arguments = parser.parse_args(words[:split])
+    options = words[split + 1 :]
     work = arguments.work or Path(tempfile.mkdtemp(prefix="helix-bench-"))
     source = work / f"{arguments.config.stem}-bf16"
     if not source.exists():
         maker = ROOT / "tools" / "make_dummy_checkpoint.py"
         subprocess.run([sys.executable, maker, arguments.config, source], check=True)
-    print(f"{processor()}; {arguments.config.name}; options: {arguments.options or 'defaults'}")
+    print(f"{processor()}; {arguments.config.name}; options: {options or 'defaults'}")
     print("run  seconds  MB/s of input  anonymous MB  write limit s  keys")
     rates = []
     for run in range(arguments.runs):
         output = work / "output"
         command = [arguments.helix, "compress", source, output, "--force", "--json", "--quiet"]
-        seconds, peak, receipt = compress([str(word) for word in command + arguments.options])
+        seconds, peak, receipt = compress([str(word) for word in command + options])
         sizes = receipt["sizes"]
         limit = write_seconds(work, sizes["output_weight_file_bytes"])
         rates.append(sizes["source_weight_file_bytes"] / seconds / 1e6)
