@@ -9,6 +9,7 @@
 #include "helix/evaluation.h"
 #include "helix/generation.h"
 #include "helix/inspect.h"
+#include "helix/matrix.h"
 #include "helix/model.h"
 #include "helix/precision.h"
 #include "helix/progress.h"

@@ -9,8 +9,7 @@
 
 namespace helix {
 
-CodebookMatrix::CodebookMatrix(CompressedTensor tensor, std::vector<float> bias,
-                               const MatrixOptions& options) {
+void check_matrix(const CompressedTensor& tensor, std::span<const float> bias) {
   const std::uint32_t d = tensor.vector_size;
   if (tensor.rows == 0 || tensor.columns == 0 || d == 0 || tensor.columns % d != 0 ||
       tensor.codebook.empty() || tensor.columns > UINT32_MAX) {
@@ -25,6 +24,11 @@ CodebookMatrix::CodebookMatrix(CompressedTensor tensor, std::vector<float> bias,
     throw_error(ErrorCode::kInvalidArgument, "bias has ", bias.size(), " numbers, expected ",
                 tensor.rows);
   }
+}
+
+CodebookMatrix::CodebookMatrix(CompressedTensor tensor, std::vector<float> bias,
+                               const MatrixOptions& options) {
+  check_matrix(tensor, bias);
   auto state = std::make_unique<State>();
   state->kernels = &kernel_table(options.isa ? *options.isa : active_isa());
   state->tensor = std::move(tensor);

@@ -50,9 +50,14 @@ class CodebookMatrix {
                 ThreadPool& pool) const;
 
   struct State;  // codebook_state.h
+  // For what else is computed from the tables (codebook_matmul_transposed.h).
+  const State& state() const noexcept { return *state_; }
 
  private:
   std::unique_ptr<const State> state_;
 };
+
+// What the constructor checks. Throws Error(kInvalidArgument).
+void check_matrix(const CompressedTensor& tensor, std::span<const float> bias);
 
 }  // namespace helix
