@@ -16,7 +16,7 @@ void raise_by_code(ErrorCode code, const char* message) {
   const nb::object classes = nb::module_::import_("helix_substrate.errors").attr("ERROR_BY_CODE");
   // File names in messages are bytes; what is not UTF-8 comes through as Python itself does it.
   const nb::object text = nb::steal(PyUnicode_DecodeFSDefault(message));
-  if (text.is_valid()) PyErr_SetObject(classes[static_cast<int>(code)].ptr(), text.ptr());
+  if (text.is_valid()) PyErr_SetObject(classes[nb::int_(static_cast<int>(code))].ptr(), text.ptr());
 }
 
 void translate(const std::exception_ptr& exception, void*) {

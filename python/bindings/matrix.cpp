@@ -12,6 +12,7 @@
 
 #include "arrays.h"
 #include "helix/error.h"
+#include "model.h"
 #include "module.h"
 
 namespace nb = nanobind;
@@ -119,13 +120,6 @@ void make_matrix(Matrix* place, std::uint64_t rows, std::uint64_t columns, const
   const nb::gil_scoped_release no_interpreter;
   if (validated) validate(tensor, "matrix");
   new (place) Matrix(std::move(tensor), std::move(bias_values));
-}
-
-Precision precision_of(std::string_view name) {
-  if (name == "f32") return Precision::kF32;
-  if (name == "bf16") return Precision::kBf16;
-  throw Error(ErrorCode::kInvalidArgument,
-              "precision '" + std::string(name) + "', expected 'f32' or 'bf16'");
 }
 
 void multiply(const Matrix& matrix, std::uintptr_t x, std::uintptr_t y, std::size_t batch,

@@ -8,4 +8,6 @@ NB_MODULE(_native, module) {
   module.attr("version") = helix::version();
   helix::python::bind_matrix(module);
   helix::python::bind_encode(module);
+  helix::python::bind_checkpoint(module);
+  helix::python::bind_model(module);
 }

@@ -4,6 +4,8 @@ Every function releases the interpreter while it works and may be called from se
 Errors are the classes of helix_substrate.errors.
 """
 
+from collections.abc import Callable
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -41,17 +43,17 @@ class Matrix:
     def multiply(
         self, x: int, y: int, batch: int, dtype: str, precision: str = "bf16", threads: int = 0
     ) -> None:
-        """y (batch, rows) = x (batch, columns) @ weight.T + bias.
+        """Product: y (batch, rows) = x (batch, columns) @ weight.T + bias.
 
         dtype "F32", "F16" or "BF16" of both; precision "f32" (relative error at most 1e-5) or
         "bf16" (2e-3, faster); threads 0 is one per processor.
         """
 
     def multiply_transposed(self, g: int, y: int, batch: int, dtype: str, threads: int = 0) -> None:
-        """y (batch, columns) = g (batch, rows) @ weight, in F32 arithmetic."""
+        """Gradient: y (batch, columns) = g (batch, rows) @ weight, in F32 arithmetic."""
 
     def embed(self, ids: int, count: int, y: int, dtype: str, threads: int = 0) -> None:
-        """y (count, columns) = the rows that `count` int64 `ids` name.
+        """Lookup: y (count, columns) = the rows that `count` int64 `ids` name.
 
         An id out of range is an InvalidArgumentError.
         """
@@ -59,7 +61,7 @@ class Matrix:
     def decode(
         self, y: int, dtype: str, row_begin: int = 0, row_end: int | None = None, threads: int = 0
     ) -> None:
-        """y (row_end - row_begin, columns) = these rows of the dense matrix."""
+        """Dense: y (row_end - row_begin, columns) = these rows of the dense matrix."""
 
 def encode(
     address: int,
@@ -76,3 +78,81 @@ def encode(
     Keys: codebook, indices and, where there are any, sidecar_positions, sidecar_values and
     channel_scales: numpy arrays. And metrics: a dict of what the codes do to the array.
     """
+
+# Whole checkpoints. `options` are the keyword arguments of helix_substrate.compress() in full;
+# `progress` is called as (stage, item, done, total, unit) and `log` as (level, message), from any
+# thread. Ctrl-C cancels and raises KeyboardInterrupt.
+
+_Progress = Callable[[str, str, int, int, str], object] | None
+_Log = Callable[[str, str], object] | None
+
+def compress(
+    source: PathLike[str],
+    destination: PathLike[str],
+    options: dict[str, Any],
+    progress: _Progress,
+    log: _Log,
+) -> str:
+    """The receipt, as JSON."""
+
+def plan(source: PathLike[str], options: dict[str, Any], log: _Log) -> list[dict[str, Any]]:
+    """One row a tensor."""
+
+def decompress(
+    source: PathLike[str],
+    destination: PathLike[str],
+    *,
+    dtype: str,
+    copy_code: bool,
+    force: bool,
+    shard_bytes: int,
+    threads: int,
+    progress: _Progress,
+    log: _Log,
+) -> dict[str, Any]: ...
+def inspect(folder: PathLike[str], log: _Log) -> dict[str, Any]: ...
+def verify(
+    folder: PathLike[str], against: PathLike[str], threads: int, progress: _Progress, log: _Log
+) -> dict[str, Any]: ...
+
+class Model:
+    """A language model with its tokenizer; calls that compute follow one another."""
+
+    def __init__(
+        self,
+        folder: PathLike[str],
+        threads: int,
+        precision: str,
+        context_length: int,
+        log: _Log,
+    ) -> None: ...
+    @property
+    def has_chat_template(self) -> bool: ...
+    def describe(self) -> dict[str, Any]: ...
+    def encode(self, text: str, add_special_tokens: bool = True) -> NDArray[np.int32]: ...
+    def decode(self, tokens: NDArray[np.int32], skip_special_tokens: bool = True) -> str: ...
+    def generate_text(
+        self, prompt: str, options: dict[str, Any], on_text: Callable[[str], bool] | None
+    ) -> dict[str, Any]: ...
+    def generate_tokens(
+        self,
+        prompt: NDArray[np.int32],
+        options: dict[str, Any],
+        on_text: Callable[[str], bool] | None,
+    ) -> dict[str, Any]: ...
+    def chat(
+        self,
+        messages: list[tuple[str, str]],
+        options: dict[str, Any],
+        on_text: Callable[[str], bool] | None,
+    ) -> dict[str, Any]: ...
+    def render_chat(self, messages: list[tuple[str, str]]) -> str: ...
+    def logits(self, tokens: NDArray[np.int32], last_only: bool = False) -> NDArray[np.float32]: ...
+    def evaluate(
+        self,
+        text: str,
+        options: dict[str, Any],
+        reference: Model | None,
+        progress: _Progress,
+        log: _Log,
+    ) -> dict[str, Any]: ...
