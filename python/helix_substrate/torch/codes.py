@@ -7,6 +7,7 @@ divided by its channel scale. r is the output feature.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -25,9 +26,9 @@ class Codes(NamedTuple):
     indices: Tensor  # U8, U16 or I16 (rows, columns / d), or U8 (bytes,) packed to 12 bits
     sidecar_positions: Tensor | None = None  # I64 (n,), ascending, row * columns + column
     sidecar_values: Tensor | None = None  # F32 (n,)
-    svd_U: Tensor | None = None  # F32 (rows, r)
+    svd_U: Tensor | None = None  # noqa: (rows, r), named as in the file
     svd_s: Tensor | None = None  # F32 (r,)
-    svd_Vt: Tensor | None = None  # F32 (r, columns)
+    svd_Vt: Tensor | None = None  # noqa: (r, columns)
     channel_scales: Tensor | None = None  # F32 (columns,)
 
     @classmethod
@@ -60,7 +61,9 @@ PARTS = Codes._fields
 def _tensor(array: Any) -> Any:
     if array is None or isinstance(array, Tensor):
         return array
-    return torch.from_numpy(array)
+    with warnings.catch_warnings():  # arrays of the codec are read-only, and nothing writes here
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(array)
 
 
 def corrupt(message: str) -> Exception:

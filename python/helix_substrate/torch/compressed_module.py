@@ -190,13 +190,10 @@ class CompressedModule(torch.nn.Module):
             check_contents(arriving, self.rows, self.columns)
         self._previous.clear()
         forget(self._buffers["indices"])
+        device = self.device
         for part, tensor in zip(PARTS, arriving, strict=True):
-            old = self._buffers[part]
-            same = old is not None and tensor is not None
-            if same and old.shape == tensor.shape and old.dtype == tensor.dtype:
-                continue
-            new = None if tensor is None else torch.empty_like(tensor, device=self.device)
-            self._buffers[part] = new
+            room = None if tensor is None else torch.empty_like(tensor, device=device)
+            self._buffers[part] = room
 
     def reset_parameters(self) -> None:
         raise RuntimeError("the codes of a compressed module cannot be initialised at random")
