@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 from packaging.version import Version
 
@@ -45,20 +48,10 @@ def rename(
     return key, None
 
 
-def key_renaming(source: str, target: str) -> list[Any]:
-    """A renaming of keys that match the pattern `source`, for the loader's list."""
-    if not HAS_CONVERSIONS:
-        return []
-    from transformers.core_model_loading import WeightRenaming
-
-    return [WeightRenaming(source, target)]
-
-
 def file_names(model: Any, names: list[str]) -> list[str]:
     """The names in a saved file of tensors that the model calls `names`."""
     if not HAS_CONVERSIONS:
         return names
-    import torch
     from transformers.core_model_loading import revert_weight_conversion
 
     # One tensor each, so that what comes back can be told apart by identity.
@@ -67,18 +60,18 @@ def file_names(model: Any, names: list[str]) -> list[str]:
     return [saved.get(id(tensors[name]), name) for name in names]
 
 
-def forget_renaming(model: Any, source: str) -> None:
-    """Takes a renaming of `key_renaming` out of what saving would revert."""
-    kept = getattr(model, "_weight_conversions", None)
-    if kept is not None:
-        model._weight_conversions = [
-            entry for entry in kept if not any(source in str(p) for p in original_sources(entry))
-        ]
-
-
 def original_sources(entry: Any) -> list[str]:
     """The source patterns of a renaming or converter, as they were written."""
     return list(getattr(entry, "_original_source_patterns", None) or entry.source_patterns)
+
+
+def without_second_names(model: Any, keys: list[str]) -> list[str]:
+    """`keys` less those of modules that are in the model under an earlier path as well."""
+    first: dict[int, str] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        first.setdefault(id(module), path)
+    paths = set(first.values())
+    return [key for key in keys if key.rpartition(".")[0] in paths]
 
 
 def without_expert_merging(conversions: list[Any]) -> list[Any]:
@@ -160,3 +153,55 @@ def restore_reading(before: str | None) -> None:
             os.environ.pop(ASYNC_SWITCH, None)
         else:
             os.environ[ASYNC_SWITCH] = before
+
+
+def checkpoint_files(model: Any) -> list[str]:
+    """The weight files of a checkpoint, for versions that do not pass them to quantizers."""
+    from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
+
+    name = model.config.name_or_path
+    single = cached_file(name, SAFE_WEIGHTS_NAME, _raise_exceptions_for_missing_entries=False)
+    if single is not None:
+        return [single]
+    index = cached_file(name, SAFE_WEIGHTS_INDEX_NAME, _raise_exceptions_for_missing_entries=False)
+    if index is None:
+        return []
+    shards = json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values()
+    return [str(Path(index).parent / shard) for shard in sorted(set(shards))]
+
+
+class Dtypes:
+    """The dtypes that a model's parameters should have, for versions that miss some.
+
+    5.3 does not cast exact tensors whose key it renames. 4.57 casts everything, codebooks too,
+    unless it is told not to cast at all.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.wanted = {name: tensor.dtype for name, tensor in model.named_parameters()}
+        self._setting: Any = None
+
+    def stop_casting(self, model: Any) -> None:
+        """Before 5.0, between the first hook and loading."""
+        self._setting = getattr(model.config, "_pre_quantization_dtype", self._setting)
+        model.config._pre_quantization_dtype = None
+
+    def restore(self, model: Any) -> None:
+        """Casts what came in another dtype, once everything is loaded."""
+        if HAS_CONVERSIONS and not READS_AHEAD_OF_COMPRESSION:
+            return
+        if not HAS_CONVERSIONS:
+            for _, inner in inner_models(model):
+                inner.config._pre_quantization_dtype = self._setting
+        for name, tensor in model.named_parameters():
+            wanted = self._wanted(model, name)
+            if wanted is not None and tensor.is_floating_point() and tensor.dtype != wanted:
+                tensor.data = tensor.data.to(wanted)
+
+    def _wanted(self, model: Any, name: str) -> Any:
+        dtype = self.wanted.get(name)
+        kept = [*(getattr(model, "_keep_in_fp32_modules_strict", None) or ())]
+        if dtype == torch.float16:
+            kept += getattr(model, "_keep_in_fp32_modules", None) or ()
+        in_16_bits = dtype in (torch.float16, torch.bfloat16)
+        return torch.float32 if in_16_bits and any(re.search(k, name) for k in kept) else dtype

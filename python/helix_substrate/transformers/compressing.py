@@ -41,6 +41,7 @@ class CompressingLoading:
         self._options: dict[str, Options] = {}  # by the model's name of the parameter
         self._fused: dict[str, StoredTensor] = {}  # experts: one source tensor for each parameter
         self._saved_setting: str | None = None
+        self.dtypes = compat.Dtypes(model)
         self.tied: list[str] = []  # parameters that went with the one they are tied to
 
     def prepare(self) -> None:
@@ -57,6 +58,8 @@ class CompressingLoading:
 
     def finish(self) -> None:
         compat.restore_reading(self._saved_setting)
+        self.dtypes.restore(self.model)
+        compat.leave_untied(self.model)
 
     def names_to_compress(self) -> set[str]:
         return {*self._options, *self._fused}

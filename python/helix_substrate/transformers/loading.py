@@ -18,6 +18,7 @@ from helix_substrate.transformers.layout import Layout, StoredModule, check_exte
 from helix_substrate.transformers.naming import EXPERT, Names
 from helix_substrate.transformers.shells import (
     can_run_compressed,
+    expect_synonym,
     finish_conv1d,
     make_shell,
     normalise,
@@ -49,15 +50,12 @@ class CompressedLoading:
         self._decoded: list[tuple[str, StoredModule]] = []
         self._conv1d: list[str] = []
         self._shapes: dict[str, tuple[int, int]] = {}
+        self.dtypes: compat.Dtypes
 
     @property
     def unfuses_experts(self) -> bool:
         """Whether experts are now modules of their own, which no converter may merge."""
         return bool(self._experts)
-
-    @property
-    def has_synonyms(self) -> bool:
-        return any("sidecar_indices" in m.parts for m in self.layout.modules.values())
 
     def prepare(self) -> None:
         for module in self.layout.modules.values():
@@ -67,19 +65,22 @@ class CompressedLoading:
             dense = self.model.get_submodule(path)
             if not isinstance(dense, (nn.Linear, nn.Embedding)):
                 self._conv1d.append(path)
-            replace(self.model, path, make_shell(dense, spec_of(module)))
+            replace(self.model, path, self._shell_for(dense, module))
         self._unfuse_experts()
         stored = {self.names.to_model(key) for key in self.layout.exact}
         self.ties.settle(stored.__contains__)
         compat.leave_untied(self.model)
+        self.dtypes = compat.Dtypes(self.model)
         self._ignore_keys()
 
     def finish(self) -> None:
         """Once the tensors are there: old dtypes, turned matrices, what is used dense."""
         for path in self._conv1d:
+            normalise(self.model.get_submodule(path))
             replace(self.model, path, finish_conv1d(self.model.get_submodule(path)))
         for shell in shells_of(self.model).values():
             normalise(shell)
+        self.dtypes.restore(self.model)
         with PartReader() as reader:
             for name, module in self._decoded:
                 self._set_decoded(name, reader.codes(module), self._shapes[module.name])
@@ -129,6 +130,12 @@ class CompressedLoading:
         check_extents(module, *shape)
         self._shapes[module.name] = shape
 
+    def _shell_for(self, dense: nn.Module, module: StoredModule) -> nn.Module:
+        shell = make_shell(dense, spec_of(module))
+        if "sidecar_indices" in module.parts:
+            expect_synonym(shell)
+        return shell
+
     def _unfuse_experts(self) -> None:
         """Once one expert is compressed, all of the model's become modules of their own."""
         if not self._experts:
@@ -143,7 +150,7 @@ class CompressedLoading:
                     experts.set_matrix(index, leaf, experts.dense_matrix(leaf))
             for index, leaf, module in self._experts.get(path, ()):
                 dense = experts.dense_matrix(leaf)
-                experts.set_matrix(index, leaf, make_shell(dense, spec_of(module)))
+                experts.set_matrix(index, leaf, self._shell_for(dense, module))
             replace(self.model, path, experts)
 
     # What the loader should not complain about

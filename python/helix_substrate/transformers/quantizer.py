@@ -10,8 +10,6 @@ from transformers.quantizers.base import HfQuantizer
 from helix_substrate.errors import UnsupportedError
 from helix_substrate.transformers.config import HxqConfig
 
-SYNONYM = r"\.sidecar_indices$"
-
 
 class HxqQuantizer(HfQuantizer):
     """Loads HXQ checkpoints, and compresses dense ones while they load.
@@ -55,10 +53,13 @@ class HxqQuantizer(HfQuantizer):
     def _process_model_before_weight_loading(
         self, model: Any, checkpoint_files: list[str] | None = None, **_: Any
     ) -> None:
+        from helix_substrate.transformers import compat
         from helix_substrate.transformers.compressing import CompressingLoading
         from helix_substrate.transformers.loading import CompressedLoading
 
         config = self.quantization_config
+        if checkpoint_files is None and not compat.HAS_CONVERSIONS:
+            checkpoint_files = compat.checkpoint_files(model)
         if not self.pre_quantized:
             self._loading = CompressingLoading(model, checkpoint_files, config)
         elif not checkpoint_files:
@@ -72,28 +73,22 @@ class HxqQuantizer(HfQuantizer):
         self._ties = self._loading.ties
 
     def _process_model_after_weight_loading(self, model: Any, **_: Any) -> Any:
-        from helix_substrate.transformers import compat
         from helix_substrate.transformers.saving import describe
 
         self._loading.finish()
         self._loading = None
-        compat.forget_renaming(model, SYNONYM)
         describe(model, self.quantization_config)
         return model
-
-    def get_weight_conversions(self) -> list[Any]:
-        from helix_substrate.transformers import compat
-
-        if not self.pre_quantized or not self._loading.has_synonyms:
-            return []
-        return compat.key_renaming(SYNONYM, ".sidecar_positions")
 
     def update_weight_conversions(self, weight_conversions: list[Any], model: Any) -> list[Any]:
         from helix_substrate.transformers import compat
 
         if self.pre_quantized and self._loading.unfuses_experts:
-            weight_conversions = compat.without_expert_merging(weight_conversions)
-        return [*weight_conversions, *self.get_weight_conversions()]
+            return compat.without_expert_merging(weight_conversions)
+        return weight_conversions
+
+    def get_weight_conversions(self) -> list[Any]:
+        return []
 
     def param_needs_quantization(self, model: Any, param_name: str, **_: Any) -> bool:
         if self.pre_quantized or self._loading is None:
@@ -117,6 +112,22 @@ class HxqQuantizer(HfQuantizer):
         from helix_substrate.transformers.saving import make_dense
 
         return make_dense(model, dtype, self._ties)
+
+    # Before 5.0
+
+    def update_expected_keys(self, model: Any, expected_keys: list[str], _: Any) -> list[str]:
+        from helix_substrate.transformers import compat
+
+        self._loading.dtypes.stop_casting(model)
+        return compat.without_second_names(model, expected_keys)
+
+    def create_quantized_param(
+        self, model: Any, param_value: Any, param_name: str, target_device: Any, *_: Any, **__: Any
+    ) -> None:
+        dense = self._loading.take(param_name, param_value.to(target_device))
+        if dense is not None:
+            path, _, leaf = param_name.rpartition(".")
+            setattr(model.get_submodule(path), leaf, nn.Parameter(dense))
 
     # Unchanged: tensor parallel plans do not know codes
 

@@ -20,6 +20,7 @@ def describe(model: Any, config: HxqConfig) -> None:
     shells = {path: s for path, s in shells_of(model).items() if s._tied is None}
     keys = compat.file_names(model, [f"{path}.codebook" for path in shells])
     modules = {key.rpartition(".")[0]: s for key, s in zip(keys, shells.values(), strict=True)}
+    model.config.quantization_config = config  # before 5.0 the model has a copy
     config.compressed_modules = list(modules)
     config.n_clusters = config.codebook_size
     config.bits = 8

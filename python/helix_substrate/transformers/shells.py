@@ -48,6 +48,12 @@ def make_shell(dense: nn.Module, spec: Spec) -> CompressedModule:
     return shell.train(dense.training)
 
 
+def expect_synonym(shell: CompressedModule) -> None:
+    """Makes the loader fill `sidecar_indices`, which `normalise` renames."""
+    shell.register_buffer("sidecar_indices", shell._buffers["sidecar_positions"])
+    shell._buffers["sidecar_positions"] = None
+
+
 def make_tied(dense: nn.Module, source: CompressedModule) -> CompressedModule:
     """A module in the place of `dense` that uses the codes of `source`."""
     dtype = source.module_dtype
@@ -104,8 +110,10 @@ def packed(indices: torch.Tensor) -> torch.Tensor:
 
 
 def normalise(shell: CompressedModule) -> None:
-    """Brings the dtypes of old files to those that are written: I64 positions, U16 indices."""
+    """Brings what old files have to what is written: names, I64 positions, U16 indices."""
     buffers: dict[str, Any] = shell._buffers
+    if "sidecar_indices" in buffers:
+        buffers["sidecar_positions"] = buffers.pop("sidecar_indices")
     positions, indices = buffers["sidecar_positions"], buffers["indices"]
     if positions is not None and positions.dtype == torch.int32:
         buffers["sidecar_positions"] = positions.to(torch.int64)
