@@ -87,8 +87,8 @@ class HxqConfig(QuantizationConfigMixin):
         given = self.outliers
         if given in ("auto", "none"):
             return given
-        if isinstance(given, str) and given.endswith("%"):
-            given = float(given[:-1]) / 100
+        if isinstance(given, str):
+            given = share_of_percent(given)
         is_count = type(given) is int and given >= 0
         is_share = type(given) is float and 0 <= given <= 1
         if not (is_count or is_share):
@@ -96,6 +96,14 @@ class HxqConfig(QuantizationConfigMixin):
                 f"outliers {self.outliers!r}, expected 'auto', 'none', a count or a share"
             )
         return given
+
+
+def share_of_percent(text: str) -> float | None:
+    """0.0005 for "0.05%"; None for anything else."""
+    try:
+        return float(text.removesuffix("%")) / 100 if text.endswith("%") else None
+    except ValueError:
+        return None
 
 
 def checked_names(names: Any) -> list[str] | None:

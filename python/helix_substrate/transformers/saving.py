@@ -81,6 +81,7 @@ def make_dense(model: Any, dtype: torch.dtype | None, ties: Ties | None) -> Any:
     for path, module in list(model.named_modules()):
         if isinstance(module, HelixExperts):
             replace(model, path, module.to_fused())
+            model._weight_conversions = None  # saving finds those that split them again
     if ties is not None:
         ties.restore(model)
     return model if dtype is None else model.to(dtype)

@@ -1,0 +1,106 @@
+"""Every architecture, compressed while loading and offline, against its dequantised twin."""
+
+import copy
+
+import pytest
+import torch
+from small_models import GENERATING, IDS, MODELS, OPTIONS, inputs_of, logits_of, make, same_tensors
+
+import helix_substrate
+from helix_substrate import HxqConfig
+from helix_substrate.transformers.shells import shells_of
+
+NATIVE = ["llama", "llama-biased", "qwen2"]
+TOLERANCE = 1e-4  # of the logits, F32, which are of the order of 1
+
+
+@pytest.fixture(scope="module")
+def offline(program, dense, tmp_path_factory):
+    """The folder of a small model compressed by the program, written once."""
+    root = tmp_path_factory.mktemp("offline")
+
+    def get(name):
+        folder = root / name
+        if not folder.exists():
+            program("compress", dense(name), folder, "--outliers", OPTIONS["outliers"], "--quiet")
+        return folder
+
+    return get
+
+
+def dequantised(model):
+    return copy.deepcopy(model).dequantize()
+
+
+def difference(a, b):
+    return (a - b).abs().max().item()
+
+
+def greedy(model):
+    with torch.no_grad():
+        return model.generate(IDS, max_new_tokens=12, do_sample=False)[0].tolist()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_compressed_while_loading_saved_and_loaded(name, compressed, load, quantization):
+    folder = compressed(name)
+    assert len(quantization(folder)["compressed_modules"]) == MODELS[name][2]
+    model = load(name, folder)
+    twin = dequantised(model)
+    assert difference(logits_of(model, name), logits_of(twin, name)) <= TOLERANCE
+    # The twin is the original model but for the compression.
+    original = make(name)
+    assert type(twin) is type(original)
+    assert twin.state_dict().keys() == original.state_dict().keys()
+    relative = logits_of(twin, name) - logits_of(original, name)
+    assert 0 < relative.norm() < 0.2 * logits_of(original, name).norm()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_offline_program_makes_the_same_codes(name, offline, compressed, load):
+    model = load(name, offline(name))
+    if name == "gpt2":  # only loading can place its transposed matrices
+        assert not shells_of(model)
+        return
+    loaded = load(name, compressed(name))
+    assert same_tensors(model.state_dict(), loaded.state_dict())
+    assert difference(logits_of(model, name), logits_of(dequantised(model), name)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", GENERATING)
+def test_greedy_tokens_are_those_of_the_dequantised_twin(name, compressed, load):
+    model = load(name, compressed(name))
+    tokens = greedy(model)
+    assert len(set(tokens[12:])) > 1, "a model that repeats one token tests nothing"
+    assert tokens == greedy(dequantised(model))
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_the_native_engine_generates_the_same_tokens(name, compressed, load):
+    native = helix_substrate.load(compressed(name), precision="f32")
+    model = load(name, compressed(name))
+    with torch.no_grad():
+        want = model(IDS).logits[0]
+    got = torch.from_numpy(native.logits(IDS[0].tolist()))
+    assert difference(got, want) <= TOLERANCE
+    made = native.generate(IDS[0].tolist(), max_tokens=12, temperature=0)
+    assert greedy(model) == IDS[0].tolist() + list(made.tokens)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_compressing_in_memory_and_loading_again_is_the_same(name, dense, compressed, load):
+    model = load(name, dense(name), quantization_config=HxqConfig(**OPTIONS))
+    again = load(name, compressed(name))
+    assert same_tensors(model.state_dict(), again.state_dict())
+    assert torch.equal(model(**inputs_of(name))[0], again(**inputs_of(name))[0])
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "mixtral", "zamba2"])
+def test_sixteen_bit_models(name, compressed, load):
+    if name not in MODELS:
+        pytest.skip("this version of transformers cannot save that model")
+    model = load(name, compressed(name), dtype=torch.bfloat16)
+    assert model.dtype == torch.bfloat16
+    got = logits_of(model, name).float()
+    want = logits_of(dequantised(model), name).float()
+    assert (got - want).norm() <= 0.05 * want.norm()
