@@ -26,9 +26,9 @@ class Codes(NamedTuple):
     indices: Tensor  # U8, U16 or I16 (rows, columns / d), or U8 (bytes,) packed to 12 bits
     sidecar_positions: Tensor | None = None  # I64 (n,), ascending, row * columns + column
     sidecar_values: Tensor | None = None  # F32 (n,)
-    svd_U: Tensor | None = None  # noqa: (rows, r), named as in the file
+    svd_U: Tensor | None = None  # F32 (rows, r)  # noqa: N815
     svd_s: Tensor | None = None  # F32 (r,)
-    svd_Vt: Tensor | None = None  # noqa: (r, columns)
+    svd_Vt: Tensor | None = None  # F32 (r, columns)  # noqa: N815
     channel_scales: Tensor | None = None  # F32 (columns,)
 
     @classmethod
@@ -54,8 +54,23 @@ class Codes(NamedTuple):
     def nbytes(self) -> int:
         return sum(part.nbytes for part in self if part is not None)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        seen = self._replace(indices=as_picklable(self.indices))
+        return _rebuild, (tuple(seen), self.indices.dtype)
+
 
 PARTS = Codes._fields
+
+
+def as_picklable(indices: Any) -> Any:
+    """The same memory in a type that pickle can take: torch writes U16 and cannot read it."""
+    wide = indices is not None and indices.dtype == torch.uint16
+    return indices.view(torch.int16) if wide else indices
+
+
+def _rebuild(parts: tuple[Any, ...], index_dtype: torch.dtype) -> Codes:
+    codes = Codes(*parts)
+    return codes._replace(indices=codes.indices.view(index_dtype))
 
 
 def _tensor(array: Any) -> Any:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from helix_substrate.torch import operators  # noqa: F401  registers torch.ops.helix
-from helix_substrate.torch.codes import PARTS, Codes, check_contents, check_layout
+from helix_substrate.torch.codes import PARTS, Codes, as_picklable, check_contents, check_layout
 from helix_substrate.torch.encoding import encode
 from helix_substrate.torch.prepared import forget
 from helix_substrate.torch.previous import PreviousCodes
@@ -161,6 +161,20 @@ class CompressedModule(torch.nn.Module):
         probe = torch.empty(0, dtype=self._module_dtype, device=self.device)
         self._module_dtype = fn(probe).dtype
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        indices = self._buffers["indices"]
+        state["_buffers"] = {**self._buffers, "indices": as_picklable(indices)}
+        state["_index_dtype"] = None if indices is None else indices.dtype
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        dtype = state.pop("_index_dtype")
+        super().__setstate__(state)
+        if dtype is not None:
+            self._buffers["indices"] = self._buffers["indices"].view(dtype)
 
     def _load_from_state_dict(
         self,

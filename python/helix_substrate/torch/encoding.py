@@ -10,7 +10,12 @@ from torch import Tensor
 from helix_substrate.torch.codes import Codes
 from helix_substrate.torch.prepared import native
 
-_DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+_DTYPES = {
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float32: "F32",
+    torch.float64: "F64",
+}
 
 
 def encode(dense: Tensor, **options: Any) -> tuple[Codes, dict[str, float]]:
@@ -22,10 +27,9 @@ def encode(dense: Tensor, **options: Any) -> tuple[Codes, dict[str, float]]:
         raise RuntimeError("helix_substrate was not built: encoding needs its compiled module")
     if dense.ndim != 2:
         raise ValueError(f"a matrix of shape {list(dense.shape)} cannot be encoded, only 2-D ones")
-    source = dense.detach().to("cpu")
-    if source.dtype not in _DTYPES:
-        source = source.to(torch.float32)
-    source = source.contiguous()
+    if dense.dtype not in _DTYPES:
+        raise TypeError(f"a matrix of {dense.dtype} cannot be encoded, only floating point ones")
+    source = dense.detach().to("cpu").contiguous()
     rows, columns = source.shape
     found = native.encode(source.data_ptr(), _DTYPES[source.dtype], rows, columns, **options)
     metrics = found.pop("metrics")

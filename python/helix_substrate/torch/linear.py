@@ -99,9 +99,9 @@ class HelixLinear(CompressedProduct, nn.Linear):
 
 
 def _activation(x: Tensor) -> Tensor:
-    """X in the dtype that autocast asks for, as nn.Linear would have it."""
+    """`x` in the dtype that autocast asks for, as nn.Linear would have it."""
     kind = x.device.type
-    if not torch.is_autocast_enabled(kind) or x.dtype == torch.float64:
+    if kind == "meta" or x.dtype == torch.float64 or not torch.is_autocast_enabled(kind):
         return x
     return x.to(torch.get_autocast_dtype(kind)) if x.is_floating_point() else x
 

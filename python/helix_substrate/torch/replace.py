@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from helix_substrate.errors import UnsupportedError
 from helix_substrate.torch.compressed_module import CompressedModule
 from helix_substrate.torch.embedding import HelixEmbedding
 from helix_substrate.torch.linear import HelixLinear
@@ -38,7 +39,8 @@ def compress_modules(
 
     `embeddings` and `conv1d` (transformers' Conv1D) ask for these kinds too. Names that match a
     glob of `exclude` stay dense, as do subclasses of the kinds, matrices of fewer than
-    `minimum_weights` weights, and weights shared with a module that stays dense. A module found
+    `minimum_weights` weights, weights that are not finite, and those shared with a module that
+    stays dense. A module found
     under several names is replaced by one; modules that share a weight share its codes. The other
     options are those of `helix_substrate.encode`.
     """
@@ -56,7 +58,11 @@ def compress_modules(
     _refuse_the_root(chosen)
     first_of: dict[int, CompressedModule] = {}  # by id of the dense weight
     for module, paths in chosen.items():
-        new = _compressed(module, kinds[type(module)], first_of, done, options)
+        try:
+            new = _compressed(module, kinds[type(module)], first_of, done, options)
+        except UnsupportedError as error:  # a weight that is not finite
+            done.left[paths[0]] = str(error)
+            continue
         for path in paths:
             _put(model, path, new)
         done.modules.append(paths[0])

@@ -52,7 +52,9 @@ def multiply(codes: Codes, rows: int, columns: int, x: Tensor, bias: Tensor | No
     """X (batch, columns) * weight^T + bias: (batch, rows), summed in the dtype of x."""
     y = x.new_empty((len(x), rows))
     for begin, end in row_tiles(rows, columns):
-        y[:, begin:end] = x @ decode_rows(codes, columns, begin, end).to(x.dtype).T
+        weights, scales = _narrow(decode_rows(codes, columns, begin, end), x.dtype)
+        product = x @ weights.T
+        y[:, begin:end] = product if scales is None else product.to(torch.float32) * scales
     if bias is None:
         return y
     wide = torch.promote_types(x.dtype, torch.float32)
@@ -71,6 +73,15 @@ def multiply_transposed(codes: Codes, rows: int, columns: int, g: Tensor) -> Ten
 def row_tiles(rows: int, columns: int) -> Iterator[tuple[int, int]]:
     step = max(1, TILE_WEIGHTS // max(columns, 1))
     return ((begin, min(begin + step, rows)) for begin in range(0, rows, step))
+
+
+def _narrow(weights: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    """The tile in `dtype`. F16 ends at 65504: rows with larger outliers are divided by a scale."""
+    if dtype != torch.float16:
+        return weights.to(dtype), None
+    excess = (weights.abs().amax(1) / 2**15).clamp_min(1)
+    scales = excess.log2().ceil().exp2()  # (rows,), powers of two: exact
+    return (weights / scales[:, None]).to(dtype), scales
 
 
 def _look_up(codes: Codes, indices: Tensor, columns: int) -> Tensor:

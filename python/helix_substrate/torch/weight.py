@@ -20,7 +20,7 @@ class DecodedWeight(Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # operations give plain tensors
 
     @staticmethod
-    def __new__(cls, module: Any) -> DecodedWeight:
+    def __new__(cls: type[DecodedWeight], module: Any) -> DecodedWeight:
         weight = Tensor._make_wrapper_subclass(
             cls, module.weight_shape, dtype=module.module_dtype, device=module.device
         )

@@ -76,4 +76,4 @@ def dense_matrix(codes: Codes, rows: int, columns: int) -> torch.Tensor:
 
 def relative_error(found: torch.Tensor, wanted: torch.Tensor) -> float:
     found, wanted = found.double(), wanted.double()
-    return float((found - wanted).norm() / wanted.norm())
+    return float((found.detach() - wanted.detach()).norm() / wanted.detach().norm())
