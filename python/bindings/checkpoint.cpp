@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "encode_options.h"
+#include "fields.h"
 #include "helix/convert.h"
 #include "helix/inspect.h"
 #include "long_work.h"
@@ -27,23 +28,22 @@ using CodebookSizes = std::vector<std::pair<std::string, std::uint32_t>>;
 
 // CompressOptions as Python hands it over, a dict of its fields.
 CompressOptions compress_options(const nb::dict& fields) {
-  const auto flag = [&](const char* name) { return nb::cast<bool>(fields[name]); };
+  const auto flag = [&](const char* name) { return field<bool>(fields, name); };
   CompressOptions options;
-  options.encode =
-      encode_options(nb::cast<std::uint32_t>(fields["codebook_size"]), fields["outliers"],
-                     nb::cast<std::string>(fields["column_scales"]));
-  options.codebook_sizes = nb::cast<CodebookSizes>(fields["codebook_sizes"]);
-  options.include = nb::cast<Names>(fields["include"]);
-  options.exclude = nb::cast<Names>(fields["exclude"]);
+  options.encode = encode_options(field<std::uint32_t>(fields, "codebook_size"), fields["outliers"],
+                                  field<std::string>(fields, "column_scales"));
+  options.codebook_sizes = field<CodebookSizes>(fields, "codebook_sizes");
+  options.include = field<Names>(fields, "include");
+  options.exclude = field<Names>(fields, "exclude");
   options.embeddings = flag("embeddings");
   options.lm_head = flag("lm_head");
   options.copy_code = flag("copy_code");
   options.strict = flag("strict");
   options.resume = flag("resume");
   options.force = flag("force");
-  options.shard_bytes = nb::cast<std::uint64_t>(fields["shard_bytes"]);
-  options.thread_count = nb::cast<std::size_t>(fields["threads"]);
-  options.command = nb::cast<Names>(fields["command"]);
+  options.shard_bytes = field<std::uint64_t>(fields, "shard_bytes");
+  options.thread_count = field<std::size_t>(fields, "threads");
+  options.command = field<Names>(fields, "command");
   return options;
 }
 

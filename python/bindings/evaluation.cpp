@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "fields.h"
 #include "helix/error.h"
 #include "helix/evaluation.h"
 #include "long_work.h"
@@ -26,13 +27,13 @@ EvaluationProtocol protocol_of(const std::string& name) {
 }
 
 EvaluateOptions evaluate_options(const nb::dict& fields) {
-  const auto count = [&](const char* name) { return nb::cast<std::size_t>(fields[name]); };
+  const auto count = [&](const char* name) { return field<std::size_t>(fields, name); };
   EvaluateOptions options;
-  options.protocol = protocol_of(nb::cast<std::string>(fields["protocol"]));
+  options.protocol = protocol_of(field<std::string>(fields, "protocol"));
   options.window = count("window");
   options.stride = count("stride");
   options.max_tokens = count("max_tokens");
-  options.separator = nb::cast<std::string>(fields["separator"]);
+  options.separator = field<std::string>(fields, "separator");
   return options;
 }
 
@@ -72,8 +73,8 @@ nb::dict evaluate_text(SharedModel& shared, const std::string& text, const nb::d
     throw Error(ErrorCode::kInvalidArgument, "a model cannot be its own reference");
   }
   EvaluateOptions options = evaluate_options(fields);
-  const auto text_name = nb::cast<std::string>(fields["text_name"]);
-  const auto command = nb::cast<std::vector<std::string>>(fields["command"]);
+  const auto text_name = field<std::string>(fields, "text_name");
+  const auto command = field<std::vector<std::string>>(fields, "command");
   Model* other = reference == nullptr ? nullptr : &reference->model;
   Evaluation evaluation;
   std::string receipt;

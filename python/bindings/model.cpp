@@ -16,6 +16,7 @@
 
 #include "arrays.h"
 #include "evaluation.h"
+#include "fields.h"
 #include "helix/error.h"
 #include "long_work.h"
 #include "model.h"
@@ -66,8 +67,8 @@ nb::dict describe(const SharedModel& shared) {
 
 // GenerateOptions as Python hands it over, a dict of its fields.
 GenerateOptions generate_options(const nb::dict& fields) {
-  const auto number = [&](const char* name) { return nb::cast<double>(fields[name]); };
-  const auto count = [&](const char* name) { return nb::cast<std::size_t>(fields[name]); };
+  const auto number = [&](const char* name) { return field<double>(fields, name); };
+  const auto count = [&](const char* name) { return field<std::size_t>(fields, name); };
   GenerateOptions options;
   options.max_tokens = count("max_tokens");
   options.sampling = {.temperature = number("temperature"),
@@ -76,10 +77,10 @@ GenerateOptions generate_options(const nb::dict& fields) {
                       .min_p = number("min_p"),
                       .repetition_penalty = number("repetition_penalty"),
                       .presence_penalty = number("presence_penalty"),
-                      .seed = nb::cast<std::uint64_t>(fields["seed"])};
-  options.stop = nb::cast<std::vector<std::string>>(fields["stop"]);
-  options.ignore_end_tokens = nb::cast<bool>(fields["ignore_end_tokens"]);
-  options.skip_special_tokens = nb::cast<bool>(fields["skip_special_tokens"]);
+                      .seed = field<std::uint64_t>(fields, "seed")};
+  options.stop = field<std::vector<std::string>>(fields, "stop");
+  options.ignore_end_tokens = field<bool>(fields, "ignore_end_tokens");
+  options.skip_special_tokens = field<bool>(fields, "skip_special_tokens");
   return options;
 }
 

@@ -112,7 +112,11 @@ def decompress(
 ) -> dict[str, Any]: ...
 def inspect(folder: PathLike[str], log: _Log) -> dict[str, Any]: ...
 def verify(
-    folder: PathLike[str], against: PathLike[str], threads: int, progress: _Progress, log: _Log
+    folder: PathLike[str],
+    against: PathLike[str] | str,
+    threads: int,
+    progress: _Progress,
+    log: _Log,
 ) -> dict[str, Any]: ...
 
 class Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +136,7 @@ def compress(
     """
     options = _compress_options(**_without(locals(), "source", "destination", "progress"))
     folder = local_folder(source, revision=revision)
-    options["command"] = ["helix_substrate.compress", str(source), str(destination)]
+    options["command"] = ["helix_substrate.compress", _printable(source), _printable(destination)]
     with ProgressBar(progress, "compress") as bar:
         receipt = _native.compress(folder, Path(destination), options, bar.callback, log)
     return json.loads(receipt)
@@ -162,7 +163,7 @@ def decompress(
 ) -> DecompressSummary:
     """Writes the dense checkpoint of an HXQ one.
 
-    dtype of the decoded matrices: "F32", "F16" or "BF16"; default: the model's. The other options
+    dtype of the decoded matrices: "f32", "f16" or "bf16"; default: the model's. The other options
     are those of compress(). Raises as well UnsupportedError where a weight is beyond the range of
     the dtype.
     """
@@ -201,15 +202,17 @@ def verify(
     against: the dense checkpoint it was made from; the metrics are then measured again. What is
     wrong inside is returned; a container that cannot be opened at all raises.
     """
-    dense = Path() if against is None else local_folder(against)
-    if against is not None and str(dense) == "":
-        raise InvalidArgumentError("against is empty")
+    dense = "" if against is None else local_folder(against)
     with ProgressBar(progress, "verify") as bar:
         report = _native.verify(local_folder(source), dense, threads, bar.callback, log)
     report["problems"] = tuple(report["problems"])
     report["modules"] = {name: Metrics(**found) for name, found in report["modules"].items()}
     report["totals"] = report["totals"] and Metrics(**report["totals"])
     return VerifyReport(**report)
+
+
+def _printable(path: StrPath) -> str:
+    return os.fsencode(path).decode(errors="replace")
 
 
 def _without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
