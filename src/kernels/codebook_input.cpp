@@ -42,7 +42,7 @@ const float* scaled_input(const CodebookMatrix::State& state, const float* x, st
 }
 
 std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const float* x,
-                                    std::size_t batch, ThreadPool& pool) {
+                                    std::size_t batch, FixedUse use, ThreadPool& pool) {
   thread_local Scratch value_memory;
   thread_local Scratch scale_memory;
   const KernelTable& kernels = *state.kernels;
@@ -56,7 +56,7 @@ std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const fl
     for (std::size_t j = 0; j < d; ++j) {
       const std::size_t at = j * batch * blocks + n;
       kernels.quantize(x + n * state.columns() + j, inverse == nullptr ? nullptr : inverse + j,
-                       index_columns, d, kernels.column_order, values + at * kFixedBlock,
+                       index_columns, d, kernels.column_order, use, values + at * kFixedBlock,
                        batch * kFixedBlock, scales + at, batch);
     }
   });

@@ -17,7 +17,7 @@ const float* scaled_input(const CodebookMatrix::State& state, const float* x, st
 
 // One fixed-point input per component of the codebook's vectors.
 std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const float* x,
-                                    std::size_t batch, ThreadPool& pool);
+                                    std::size_t batch, FixedUse use, ThreadPool& pool);
 
 // One BF16 input (columns padded to 64 / 32, batch padded to 32, 32) per component, in column
 // order.

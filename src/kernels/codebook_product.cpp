@@ -107,7 +107,7 @@ PanelMemory& panel_memory() {
 
 void fixed_row_product(const State& state, const float* x, std::size_t batch, float* y,
                        ThreadPool& pool) {
-  const auto inputs = fixed_input(state, x, batch, pool);
+  const auto inputs = fixed_input(state, x, batch, FixedUse::kRows, pool);
   const bool exact = !state.sidecar.row_begin.empty() || state.tensor.svd_rank > 0;
   const float* scaled = exact ? scaled_input(state, x, batch, pool) : x;
   const auto low_rank = low_rank_input(state, scaled, batch);
@@ -146,7 +146,7 @@ void fixed_tile_product(const State& state, const float* x, std::size_t batch, f
   // Two panels share what they read of x, four blocks at a time, in the second-level cache.
   constexpr std::size_t kPanels = 2;
   constexpr std::size_t kBlocksAtOnce = 4;
-  const auto inputs = fixed_input(state, x, batch, pool);
+  const auto inputs = fixed_input(state, x, batch, FixedUse::kPanel, pool);
   const bool low_rank_part = state.tensor.svd_rank > 0;
   const auto low_rank =
       low_rank_input(state, low_rank_part ? scaled_input(state, x, batch, pool) : x, batch);

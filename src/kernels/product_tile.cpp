@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <vector>
 
 #include "kernels/scratch.h"
 
@@ -9,9 +10,16 @@ namespace helix {
 
 void for_row_parts(std::size_t rows, std::size_t row_bytes, ThreadPool& pool,
                    const std::function<void(std::size_t, std::size_t)>& task) {
-  constexpr std::size_t kPartBytes = std::size_t{1} << 16;
-  for_panels(rows, std::max<std::size_t>(4, kPartBytes / std::max<std::size_t>(1, row_bytes)), pool,
-             task);
+  constexpr std::size_t kLeastBytes = std::size_t{1} << 17;
+  const std::size_t least =
+      std::max<std::size_t>(4, kLeastBytes / std::max<std::size_t>(1, row_bytes));
+  std::vector<std::size_t> ends = {0};
+  while (ends.back() < rows) {
+    const std::size_t left = rows - ends.back();
+    const std::size_t share = std::max(least, left / (2 * pool.thread_count()));
+    ends.push_back(ends.back() + std::min(left, share));
+  }
+  pool.run(ends.size() - 1, [&](std::size_t part) { task(ends[part], ends[part + 1]); });
 }
 
 void for_panels(std::size_t rows, std::size_t step, ThreadPool& pool,

@@ -20,6 +20,7 @@ namespace {
 
 constexpr int kLanes = 8;
 constexpr int kTileBatch = 6;
+constexpr std::size_t kRowGroup = 1;
 constexpr int kFixedTileBatch = 4;
 constexpr int kFixedTileRest = 2;
 

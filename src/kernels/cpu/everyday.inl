@@ -85,66 +85,82 @@ static void rope(float* head, const float* cosines, const float* sines, std::siz
   }
 }
 
-// The scale of a block whose magnitudes sum to `total` with `peak` the largest. NaN, which only the
-// sum is sure to show, stays NaN.
-static inline float block_scale(float total, float peak) {
-  const float by_total = total * (1.0F / 65000.0F);
-  const float by_peak = peak * (1.0F / 32767.0F);
-  return by_peak > by_total ? by_peak : by_total;
+// What 16-bit numbers of a group are multiples of: no magnitude is over 32,767 of it, and nothing
+// that is summed in 32 bits over 65,000. NaN where a number is not finite.
+static inline float group_scale(const float* group, std::size_t count, FixedUse use) {
+  Vec totals[2] = {};  // of the positions that fall into the two halves of a vector of 16 bits
+  Vec peaks = {};
+  for (std::size_t i = 0; i < count; i += 2 * kLanes) {
+    for (int half = 0; half < 2; ++half) {
+      const Vec v = load(group + i + half * kLanes);
+      const Vec magnitude = select((IntVec)(v < Vec{}), -v, v);
+      totals[half] += magnitude;
+      peaks = larger(magnitude, peaks);
+    }
+  }
+  const float total = sum_lanes(totals[0] + totals[1]);
+  if (total - total != 0.0F) return __builtin_nanf("");
+  // Two neighbouring positions share a lane of 32 bits.
+  const float summed =
+      use == FixedUse::kPanel ? total : 2.0F * largest_lane(larger(totals[0], totals[1]));
+  const float by_sum = summed * (1.0F / 65000.0F);
+  const float by_peak = largest_lane(peaks) * (1.0F / 32767.0F);
+  return by_peak > by_sum ? by_peak : by_sum;
 }
 
-// Every column order keeps runs of eight columns together.
-static void quantize_block(const float* block, const std::uint8_t* column_order,
-                           std::int16_t* values, float* scale) {
-  Vec totals = {};
-  Vec peaks = {};
-  for (std::size_t i = 0; i < kFixedBlock; i += kLanes) {
-    const Vec v = load(block + i);
-    const Vec magnitude = select((IntVec)(v < Vec{}), -v, v);
-    totals += magnitude;
-    peaks = larger(magnitude, peaks);
-  }
-  const float found = block_scale(sum_lanes(totals), largest_lane(peaks));
-  // Not finite: no number stands for the block. Below 1e-37 its inverse would not be finite.
-  *scale = found - found == 0.0F ? found : __builtin_nanf("");
-  const bool usable = found >= 1e-37F && found - found == 0.0F;
-  const Vec inverse = broadcast(usable ? 1.0F / found : 0.0F);
+static void round_block(const float* block, float inverse, std::int16_t* values) {
+  const Vec factor = broadcast(inverse);
   const Vec magic = broadcast(12582912.0F);  // 1.5 * 2^23: adding it rounds to an integer
-  std::uint16_t whole[kFixedBlock];
   for (std::size_t i = 0; i < kFixedBlock; i += kLanes) {
-    const Vec v = usable ? load(block + i) : Vec{};
-    const IntVec rounded = (IntVec)(v * inverse + magic) - (IntVec)magic;
+    const IntVec rounded = (IntVec)(load(block + i) * factor + magic) - (IntVec)magic;
     const HalfVec narrow = __builtin_convertvector((WordVec)rounded, HalfVec);
-    __builtin_memcpy(whole + i, &narrow, sizeof(narrow));
+    __builtin_memcpy(values + i, &narrow, sizeof(narrow));
   }
-  for (std::size_t run = 0; run < kFixedBlock; run += 8) {
-    __builtin_memcpy(values + run, whole + column_order[run], 16);
+}
+
+// Every `vector_size`-th column from `begin` on, scaled, zero past the end.
+static void read_block(const float* x, const float* inverse_scales, std::size_t begin,
+                       std::size_t count, std::size_t vector_size, float* block) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t column = (begin + i) * vector_size;
+    block[i] = x[column] * (inverse_scales == nullptr ? 1.0F : inverse_scales[column]);
   }
+  for (std::size_t i = count; i < kFixedBlock; ++i) block[i] = 0.0F;
 }
 
 static void quantize(const float* x, const float* inverse_scales, std::size_t index_columns,
-                     std::size_t vector_size, const std::uint8_t* column_order,
+                     std::size_t vector_size, const std::uint8_t* column_order, FixedUse use,
                      std::int16_t* values, std::size_t value_stride, float* scales,
                      std::size_t scale_stride) noexcept {
-  for (std::size_t begin = 0; begin < index_columns; begin += kFixedBlock) {
-    const std::size_t count = smaller_size(kFixedBlock, index_columns - begin);
-    float block[kFixedBlock];
-    const float* from = block;
-    if (vector_size == 1 && inverse_scales == nullptr && count == kFixedBlock) {
-      from = x + begin;
-    } else if (vector_size == 1 && count == kFixedBlock) {
-      for (std::size_t i = 0; i < kFixedBlock; ++i) {
-        block[i] = x[begin + i] * inverse_scales[begin + i];
+  const std::size_t group = kFixedBlock * (use == FixedUse::kRows ? kRowGroup : 1);
+  const bool plain = vector_size == 1 && inverse_scales == nullptr;
+  alignas(64) float ordered[kFixedBlock * kRowGroup];
+  for (std::size_t begin = 0; begin < index_columns; begin += group) {
+    const std::size_t end = smaller_size(index_columns, begin + group);
+    std::size_t blocks = 0;
+    for (std::size_t at = begin; at < end; at += kFixedBlock, ++blocks) {
+      float block[kFixedBlock];
+      const float* from = x + at;
+      if (!plain || at + kFixedBlock > end) {
+        read_block(x, inverse_scales, at, smaller_size(kFixedBlock, end - at), vector_size, block);
+        from = block;
       }
-    } else {
-      for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t column = (begin + i) * vector_size;
-        block[i] = x[column] * (inverse_scales == nullptr ? 1.0F : inverse_scales[column]);
+      // Every column order keeps runs of eight columns together.
+      for (std::size_t run = 0; run < kFixedBlock; run += 8) {
+        __builtin_memcpy(ordered + blocks * kFixedBlock + run, from + column_order[run], 32);
       }
-      for (std::size_t i = count; i < kFixedBlock; ++i) block[i] = 0.0F;
     }
-    quantize_block(from, column_order, values, scales);
-    values += value_stride;
+    const float found = group_scale(ordered, blocks * kFixedBlock, use);
+    // Below 1e-37 the inverse would not be finite.
+    const bool usable = found >= 1e-37F;
+    for (std::size_t i = 0; i < blocks; ++i, values += value_stride) {
+      if (usable) {
+        round_block(ordered + i * kFixedBlock, 1.0F / found, values);
+      } else {
+        __builtin_memset(values, 0, kFixedBlock * sizeof(*values));
+      }
+    }
+    *scales = found;
     scales += scale_stride;
   }
 }

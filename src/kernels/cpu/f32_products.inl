@@ -8,29 +8,38 @@
 
 constexpr std::size_t kPanelRows = 2 * kLanes;
 
-template <WeightType kType, int kBatch>
-static void f32_rows_of(const WeightRows& weights, std::size_t begin, std::size_t end,
+// Rows [begin, begin + count * kRows): `count` times kRows rows that lie `count` rows apart. Two
+// streams at once keep more of the memory's latency under way than one.
+template <WeightType kType, int kRows, int kBatch>
+static void f32_rows_of(const WeightRows& weights, std::size_t begin, std::size_t count,
                         const float* x, float* y, std::size_t y_stride) {
   constexpr std::size_t kBytes = weight_bytes<kType>();
   const std::size_t columns = weights.columns;
-  for (std::size_t row = begin; row < end; ++row) {
+  for (std::size_t row = begin; row < begin + count; ++row) {
     const std::byte* from = weights.data + row * columns * kBytes;
-    Vec sums[kBatch][2] = {};
+    const std::size_t apart = count * columns * kBytes;
+    Vec sums[kRows][kBatch][2] = {};
     std::size_t i = 0;
     for (; i + 2 * kLanes <= columns; i += 2 * kLanes) {
-      const Vec first = load_weights<kType>(from + i * kBytes);
-      const Vec second = load_weights<kType>(from + (i + kLanes) * kBytes);
-      for (int n = 0; n < kBatch; ++n) {
-        sums[n][0] += first * load(x + n * columns + i);
-        sums[n][1] += second * load(x + n * columns + i + kLanes);
+      for (int r = 0; r < kRows; ++r) {
+        const std::byte* at = from + static_cast<std::size_t>(r) * apart + i * kBytes;
+        const Vec first = load_weights<kType>(at);
+        const Vec second = load_weights<kType>(at + kLanes * kBytes);
+        for (int n = 0; n < kBatch; ++n) {
+          sums[r][n][0] += first * load(x + n * columns + i);
+          sums[r][n][1] += second * load(x + n * columns + i + kLanes);
+        }
       }
     }
-    for (int n = 0; n < kBatch; ++n) {
-      float sum = sum_lanes(sums[n][0] + sums[n][1]);
-      for (std::size_t j = i; j < columns; ++j) {
-        sum += load_weight<kType>(from + j * kBytes) * x[n * columns + j];
+    for (int r = 0; r < kRows; ++r) {
+      for (int n = 0; n < kBatch; ++n) {
+        float sum = sum_lanes(sums[r][n][0] + sums[r][n][1]);
+        for (std::size_t j = i; j < columns; ++j) {
+          const std::byte* at = from + static_cast<std::size_t>(r) * apart + j * kBytes;
+          sum += load_weight<kType>(at) * x[n * columns + j];
+        }
+        y[n * y_stride + row + static_cast<std::size_t>(r) * count] = sum;
       }
-      y[n * y_stride + row] = sum;
     }
   }
 }
@@ -38,18 +47,22 @@ static void f32_rows_of(const WeightRows& weights, std::size_t begin, std::size_
 template <WeightType kType>
 static void f32_rows_typed(const WeightRows& weights, std::size_t begin, std::size_t end,
                            const float* x, std::size_t batch, float* y, std::size_t y_stride) {
-  while (batch >= 4) {
-    f32_rows_of<kType, 4>(weights, begin, end, x, y, y_stride);
-    x += 4 * weights.columns;
-    y += 4 * y_stride;
-    batch -= 4;
-  }
-  switch (batch) {
-    case 3: return f32_rows_of<kType, 3>(weights, begin, end, x, y, y_stride);
-    case 2: return f32_rows_of<kType, 2>(weights, begin, end, x, y, y_stride);
-    case 1: return f32_rows_of<kType, 1>(weights, begin, end, x, y, y_stride);
-    default: return;
-  }
+  std::size_t n = 0;
+  const auto advance = [&]<int kRows, int kBatch>() {
+    const std::size_t count = (end - begin) / kRows;
+    for (; n + kBatch <= batch; n += kBatch) {
+      const float* from = x + n * weights.columns;
+      float* to = y + n * y_stride;
+      f32_rows_of<kType, kRows, kBatch>(weights, begin, count, from, to, y_stride);
+      if (begin + count * kRows < end) {
+        f32_rows_of<kType, 1, kBatch>(weights, end - 1, 1, from, to, y_stride);
+      }
+    }
+  };
+  advance.template operator()<1, 4>();
+  advance.template operator()<1, 3>();
+  advance.template operator()<2, 2>();
+  advance.template operator()<2, 1>();
 }
 
 static void f32_rows(const WeightRows& weights, std::size_t begin, std::size_t end, const float* x,

@@ -41,10 +41,14 @@ struct WeightRows {
   WeightType type;
 };
 
-// x as 16-bit fixed point: (blocks, batch, 64) values in the table's column order and (blocks,
-// batch) scales. The sum of the magnitudes of a block is at most 65,000, so that its product with
-// 16-bit weights fits in 32 bits. Block by block, because rows of a power of two bytes would all
-// fall into the same few sets of the first-level cache.
+// x as 16-bit fixed point: (blocks, batch, 64) values in the table's column order and scales
+// (groups of blocks, batch). Block by block, because rows of a power of two bytes would all fall
+// into the same few sets of the first-level cache.
+//
+// What is summed in 32 bits before a scale is applied has magnitudes of at most 65,000 in all, so
+// that its product with 16-bit weights fits: for panels a block of one column after the other, a
+// group being one block; for rows what falls into one lane in `row_group` blocks.
+enum class FixedUse : std::uint8_t { kPanel, kRows };
 struct FixedInput {
   const std::int16_t* values;
   const float* scales;
@@ -97,11 +101,13 @@ struct KernelTable {
   // index_columns apart.
   const std::uint8_t* column_order;  // (64): the column at each position of a block
   bool segmented;                    // looks values up as base, multiplier and residual
+  std::size_t row_group;             // blocks that share a scale of x in fixed_rows
   // x (columns) times inverse_scales (or null), every `vector_size`-th column from x on. Blocks of
-  // values are `value_stride` apart, their scales `scale_stride`.
+  // values are `value_stride` apart, scales `scale_stride`.
   void (*quantize)(const float* x, const float* inverse_scales, std::size_t index_columns,
-                   std::size_t vector_size, const std::uint8_t* column_order, std::int16_t* values,
-                   std::size_t value_stride, float* scales, std::size_t scale_stride) noexcept;
+                   std::size_t vector_size, const std::uint8_t* column_order, FixedUse use,
+                   std::int16_t* values, std::size_t value_stride, float* scales,
+                   std::size_t scale_stride) noexcept;
   // y[n * y_stride + row] (+)= the product of rows [begin, end); batch <= kMaxRowBatch.
   void (*fixed_rows)(const FixedTable& table, const std::uint8_t* indices,
                      std::size_t index_columns, std::size_t begin, std::size_t end,

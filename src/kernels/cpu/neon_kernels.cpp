@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kLanes = 4;
 constexpr int kTileBatch = 8;
+constexpr std::size_t kRowGroup = 1;
 
 #include "kernels/cpu/lanes.inl"
 
