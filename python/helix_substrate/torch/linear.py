@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from helix_substrate.torch import operators
 from helix_substrate.torch.codes import Codes
 from helix_substrate.torch.compressed_module import CompressedModule, TensorSpec
 from helix_substrate.torch.encoding import encode
@@ -76,8 +77,7 @@ class CompressedProduct(CompressedModule):
         return module.train(dense.training)
 
     def forward(self, x: Tensor) -> Tensor:
-        codes = self.codes
-        return torch.ops.helix.linear(_activation(x), *codes, self.bias, self.rows, self.columns)
+        return operators.linear(_activation(x), self.codes, self.bias, self.rows, self.columns)
 
 
 class HelixLinear(CompressedProduct, nn.Linear):

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from helix_substrate.torch import tiles
 from helix_substrate.torch.codes import Codes
@@ -53,7 +54,9 @@ def _say_once(kind: str) -> None:
     )
 
 
-def _matrix_for(tensor: Tensor, matrix: Any, dtype: torch.dtype) -> Any:
+def _matrix_for(tensor: Tensor, codes: Codes, matrix: Any, dtype: torch.dtype) -> Any:
+    if tensor.device != codes.codebook.device:
+        raise RuntimeError(f"helix: input on {tensor.device}, codes on {codes.codebook.device}")
     if matrix is None:
         _say_once(tensor.device.type)
         return None
@@ -73,7 +76,7 @@ def _linear(x: Tensor, *rest: Any) -> Tensor:
     *parts, bias, rows, columns = rest
     _check_width(x, columns, "linear")
     codes = Codes(*parts)
-    matrix = _matrix_for(x, prepare(codes, bias, rows, columns), x.dtype)
+    matrix = _matrix_for(x, codes, prepare(codes, bias, rows, columns), x.dtype)
     shape = (*x.shape[:-1], rows)
     if matrix is None:
         return tiles.multiply(codes, rows, columns, x.reshape(-1, columns), bias).reshape(shape)
@@ -91,7 +94,7 @@ def _linear_transposed(g: Tensor, *rest: Any) -> Tensor:
     *parts, rows, columns = rest
     _check_width(g, rows, "linear_transposed")
     codes = Codes(*parts)
-    matrix = _matrix_for(g, prepare_any_bias(codes, rows, columns), g.dtype)
+    matrix = _matrix_for(g, codes, prepare_any_bias(codes, rows, columns), g.dtype)
     shape = (*g.shape[:-1], columns)
     if matrix is None:
         flat = g.reshape(-1, rows)
@@ -109,7 +112,7 @@ def _linear_transposed(g: Tensor, *rest: Any) -> Tensor:
 def _embedding(ids: Tensor, *rest: Any) -> Tensor:
     *parts, rows, columns, dtype = rest
     codes = Codes(*parts)
-    matrix = _matrix_for(codes.codebook, prepare_any_bias(codes, rows, columns), dtype)
+    matrix = _matrix_for(ids, codes, prepare_any_bias(codes, rows, columns), dtype)
     ids = _checked_ids(ids, rows)
     shape = (*ids.shape, columns)
     if matrix is None:
@@ -146,6 +149,43 @@ def _decode(*arguments: Any) -> Tensor:
     weights = torch.empty((rows, columns), dtype=dtype)
     matrix.decode(weights.data_ptr(), NATIVE_DTYPES[dtype], 0, rows, torch.get_num_threads())
     return weights
+
+
+def linear(x: Tensor, codes: Codes, bias: Tensor | None, rows: int, columns: int) -> Tensor:
+    """torch.ops.helix.linear, past the dispatcher where nothing would listen there.
+
+    That saves half of the 24 us that a call costs besides the product.
+    """
+    grad = x.requires_grad or (bias is not None and bias.requires_grad)
+    if (grad and torch.is_grad_enabled()) or torch.compiler.is_compiling() or _is_watched(x):
+        _refuse_forward_mode(x)
+        return torch.ops.helix.linear(x, *codes, bias, rows, columns)
+    return _linear(x, *codes, bias, rows, columns)
+
+
+def _refuse_forward_mode(x: Tensor) -> None:
+    """An operator registered from Python would drop the tangent without a word."""
+    if torch.compiler.is_compiling() or getattr(forward_ad, "_current_level", -1) < 0:
+        return
+    if forward_ad.unpack_dual(x).tangent is not None:
+        raise NotImplementedError("helix::linear has no forward-mode derivative, only gradients")
+
+
+def _is_watched(x: Tensor) -> bool:
+    """Whether a subclass, a mode, a transform, a tracer or a profiler would see the operator."""
+    try:
+        return (
+            type(x) is not Tensor
+            or x.is_meta
+            or torch._C._len_torch_dispatch_stack() > 0
+            or torch._C._len_torch_function_stack() > 0
+            or torch._C._functorch.maybe_current_level() is not None
+            or torch._C._get_tracing_state() is not None
+            or torch._C._autograd._profiler_enabled()
+            or forward_ad._current_level >= 0
+        )
+    except AttributeError:  # another torch: ask the dispatcher
+        return True
 
 
 # What tracing sees: shapes and dtypes alone

@@ -43,28 +43,39 @@ class _Entry:
 
     def __init__(self, codes: Codes, bias: Tensor | None, matrix: Any) -> None:
         self.matrix = matrix  # the compiled module's Matrix; None on other devices
-        tensors = (*codes, bias)
-        self.references = [None if tensor is None else weakref.ref(tensor) for tensor in tensors]
         self.life = weakref.ref(codes.indices, _Expiry(id(codes.indices)))
-        self.stamps = [_stamp(tensor) for tensor in tensors]
+        self.codes = [_Seen(tensor) if tensor is not None else None for tensor in codes]
+        self.bias = None if bias is None else _Seen(bias)
 
     def stands_for(self, codes: Codes, bias: Tensor | None) -> bool:
-        return self.has_codes(codes) and self._is(len(codes), bias)
+        seen = self.bias
+        same = bias is None if seen is None else bias is not None and seen.is_still(bias)
+        return same and self.has_codes(codes)
 
     def has_codes(self, codes: Codes) -> bool:
-        return all(self._is(place, tensor) for place, tensor in enumerate(codes))
+        for tensor, seen in zip(codes, self.codes, strict=True):
+            if tensor is None or seen is None:
+                if tensor is not seen:
+                    return False
+            elif not seen.is_still(tensor):
+                return False
+        return True
 
-    def _is(self, place: int, tensor: Tensor | None) -> bool:
-        reference = self.references[place]
-        if reference is None or tensor is None:
-            return reference is tensor
-        return reference() is tensor and self.stamps[place] == _stamp(tensor)
 
+class _Seen:
+    """A tensor object, where its memory was, and how often it had been written to."""
 
-def _stamp(tensor: Tensor | None) -> tuple[int, int] | None:
-    if tensor is None:
-        return None
-    return tensor.data_ptr(), -1 if tensor.is_inference() else tensor._version
+    __slots__ = ("address", "reference", "version")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.reference = weakref.ref(tensor)
+        self.address = tensor.data_ptr()
+        self.version = None if tensor.is_inference() else tensor._version
+
+    def is_still(self, tensor: Tensor) -> bool:
+        if self.reference() is not tensor or self.address != tensor.data_ptr():
+            return False
+        return self.version is None or self.version == tensor._version
 
 
 def prepare(codes: Codes, bias: Tensor | None, rows: int, columns: int) -> Any:

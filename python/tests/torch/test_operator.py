@@ -6,9 +6,11 @@ import pytest
 import torch
 from matrices import dense_matrix, random_codes, relative_error
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
-from helix_substrate.torch import HelixEmbedding, HelixLinear
+from helix_substrate.torch import HelixEmbedding, HelixLinear, operators
 
 ROWS, COLUMNS = 46, 36
 KINDS = ("plain", "everything", "u16")
@@ -55,6 +57,18 @@ def test_what_does_not_fit_is_refused(module: HelixLinear) -> None:
             module(x)
     with pytest.raises(TypeError, match="int64, expected a floating point type"):
         module(torch.ones(2, COLUMNS, dtype=torch.int64))
+
+
+def test_devices_that_differ_are_refused(module: HelixLinear) -> None:
+    with pytest.raises(RuntimeError, match="input on meta, codes on cpu"):
+        torch.ops.helix.linear.default.redispatch(
+            torch._C.DispatchKeySet(torch._C.DispatchKey.CPU),
+            torch.empty(1, COLUMNS, device="meta"),
+            *module.codes,
+            None,
+            ROWS,
+            COLUMNS,
+        )
 
 
 @pytest.mark.parametrize("ids", [[0, ROWS], [-1], [2**40]])
@@ -197,3 +211,35 @@ def test_compiled_gradients() -> None:
 def test_exports() -> None:
     exported = torch.export.export(linear_of("sidecar"), (torch.randn(3, COLUMNS),))
     assert any("helix.linear" in str(node.target) for node in exported.graph.nodes)
+
+
+# The short way past the dispatcher
+
+
+def test_whoever_listens_hears_the_operator(module: HelixLinear) -> None:
+    x, wanted = torch.randn(2, COLUMNS), module.to_dense()
+    module.requires_grad_(False)
+    assert not operators._is_watched(x)
+    with torch.profiler.profile() as profile:
+        module(x)
+    assert any(event.name == "helix::linear" for event in profile.events())
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        assert type(module(mode.from_tensor(x))).__name__ == "FakeTensor"
+    seen = []
+
+    class Listener(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            seen.append(str(func))
+            return func(*args, **(kwargs or {}))
+
+    with Listener():
+        module(x)
+    assert "helix.linear.default" in seen
+    assert torch.allclose(module(x), wanted(x), atol=1e-5)
+
+
+def test_forward_mode_says_that_it_is_not_there(module: HelixLinear) -> None:
+    module.requires_grad_(False)
+    x = torch.randn(2, COLUMNS)
+    with pytest.raises(NotImplementedError, match="no forward-mode derivative"):
+        torch.func.jvp(module, (x,), (torch.ones_like(x),))

@@ -164,8 +164,6 @@ def test_merge_unmerge_and_unload(model, safe: bool, dora: bool) -> None:
     wrapped = with_lora(model, use_dora=dora)
     stir(wrapped, size=0.2)
     before, wanted = hash_of(wrapped), logits(wrapped)
-    base = relative_error(logits(wrapped), logits(model.base_model if False else model))
-    assert base == 0  # the wrapper works in place
     wrapped.merge_adapter(safe_merge=safe)
     merged = logits(wrapped)
     with wrapped.disable_adapter():  # unmerges
