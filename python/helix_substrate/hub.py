@@ -29,12 +29,12 @@ def local_folder(source: StrPath, *, revision: str | None = None) -> Path:
     IoError where the hub cannot be reached.
     """
     folder = Path(source)
-    if folder.exists():
+    if str(source) and folder.exists():
         if revision is not None:
             raise InvalidArgumentError(f"{folder}: a revision was asked for, but it is a folder")
         return folder
     if not _looks_like_hub_name(source):
-        raise NotFoundError(f"{folder}: no such folder")
+        raise NotFoundError(f"{str(source)!r}: no such folder")
     return _fetch(str(source), revision)
 
 

@@ -81,7 +81,8 @@ std::string evaluation_receipt(const Evaluation& evaluation, const Model& model,
                        {"divergence_p99", comparison.divergence_p99},
                        {"same_top_share", comparison.same_top_share}};
   }
-  return json.dump(2) + "\n";
+  // Paths need not be UTF-8; the receipt has to be.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace helix

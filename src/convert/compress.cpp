@@ -374,7 +374,9 @@ class Compression {
     facts.thread_count = pool_.thread_count();
     facts.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
-    const std::string receipt = make_receipt(facts).dump(2) + "\n";
+    // Paths need not be UTF-8; the receipt has to be.
+    const std::string receipt =
+        make_receipt(facts).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
     write_file_atomically(staging_.folder() / kReceiptFileName, receipt);
     return receipt;
   }
