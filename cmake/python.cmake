@@ -9,6 +9,9 @@ else()
     endif()
   endforeach()
   find_program(HELIX_PYTHON python3)
+  if(HELIX_DEVELOPER_MODE AND NOT HELIX_PYTHON)
+    message(FATAL_ERROR "the tests need python3")
+  endif()
 endif()
 
 # The module is built for the package, and by developers whose interpreter has nanobind and its headers.

@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly PURPOSE=${1:-test}
 readonly VENV=${HELIX_VENV:-$PWD/.venv}
 readonly PACKAGES=(
-  g++ make git ninja-build ccache pkg-config python3 python3-venv
+  g++ make git ninja-build ccache pkg-config python3 python3-dev python3-venv
   nlohmann-json3-dev libcli11-dev libxxhash-dev libssl-dev
   libutf8proc-dev libpcre2-dev libsentencepiece-dev libgtest-dev libgmock-dev
 )
