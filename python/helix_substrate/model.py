@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,55 +149,68 @@ class Model:
         return Generation(**self._native.generate_tokens(_token_ids(prompt), options, on_text))
 
 
-class TextStream(Iterator[str]):
-    """The pieces of an answer: whole characters, in order. Generation runs in a thread of its own.
+class _Generating:
+    """A generation in a thread of its own, which keeps this object alive, not the stream."""
 
-    Use it in a `for` loop, or as a context manager where the loop may be left early.
+    def __init__(self, run: Callable[[Callable[[str], bool]], Generation]) -> None:
+        self.pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.closed = threading.Event()
+        self.failure: BaseException | None = None
+        self.result: Generation | None = None
+        self.thread = threading.Thread(target=self._work, args=(run,), daemon=True)
+        self.thread.start()
+
+    def _work(self, run: Callable[[Callable[[str], bool]], Generation]) -> None:
+        try:
+            self.result = run(self._on_text)
+        except BaseException as error:  # handed to whoever iterates
+            self.failure = error
+        self.pieces.put(None)
+
+    def _on_text(self, piece: str) -> bool:
+        self.pieces.put(piece)
+        return not self.closed.is_set()
+
+    def stop(self) -> None:
+        self.closed.set()
+        if threading.current_thread() is not self.thread:
+            self.thread.join()
+
+
+class TextStream(Iterator[str]):
+    """The pieces of an answer: whole characters, in order.
+
+    Use it in a `for` loop, or as a context manager where the loop may be left early; generation
+    also ends when the stream is no longer referred to.
     """
 
     def __init__(self, run: Callable[[Callable[[str], bool]], Generation]) -> None:
-        self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._closed = threading.Event()
-        self._failure: BaseException | None = None
-        self._result: Generation | None = None
-        self._thread = threading.Thread(target=self._work, args=(run,), daemon=True)
-        self._thread.start()
-
-    def _work(self, run: Callable[[Callable[[str], bool]], Generation]) -> None:
-        closed, pieces = self._closed, self._pieces
-
-        def on_text(piece: str) -> bool:
-            pieces.put(piece)
-            return not closed.is_set()
-
-        try:
-            self._result = run(on_text)
-        except BaseException as error:  # handed to whoever iterates
-            self._failure = error
-        pieces.put(None)
+        self._work = _Generating(run)
+        # At exit too: a thread must not be at work while the interpreter goes.
+        weakref.finalize(self, self._work.stop)
 
     def __next__(self) -> str:
-        piece = None if self._closed.is_set() else self._pieces.get()
+        work = self._work
+        piece = None if work.closed.is_set() else work.pieces.get()
         if piece is not None:
             return piece
         self.close()
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
+        if work.failure is not None:
+            failure, work.failure = work.failure, None
             raise failure
         raise StopIteration
 
     @property
     def result(self) -> Generation:
         """The whole answer; waits for its end. After close(), what there was until then."""
-        self._thread.join()
-        if self._result is None:
+        self._work.thread.join()
+        if self._work.result is None:
             raise InvalidArgumentError("generation failed: there is no result")
-        return self._result
+        return self._work.result
 
     def close(self) -> None:
         """Ends generation, at the latest with the next piece, and waits for that."""
-        self._closed.set()
-        self._thread.join()
+        self._work.stop()
 
     def __enter__(self) -> TextStream:
         return self

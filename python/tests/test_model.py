@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import _thread
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -103,6 +106,31 @@ def test_a_stream_may_be_left(model: helix.Model) -> None:
     assert stream.result.finish in ("caller", "length")
     assert stream.result.text.startswith(first)
     assert model.generate("ABC", **GREEDY).finish == "length"
+
+
+def test_a_stream_that_nobody_holds_ends(model: helix.Model) -> None:
+    stream = model.stream("ABC", max_tokens=40, ignore_end_tokens=True)
+    thread = stream._work.thread
+    next(stream)
+    del stream
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+
+
+def test_a_stream_that_is_open_at_exit(folder: Path) -> None:
+    code = f"""import helix_substrate as helix
+model = helix.load({str(folder)!r})
+stream = model.stream("ABC", max_tokens=50, ignore_end_tokens=True)
+print(bool(next(stream)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
 
 
 def test_a_stream_hands_faults_over(model: helix.Model) -> None:
