@@ -100,8 +100,8 @@ class HelixLinearSTE(nn.Module):
     def merge_lora(self, **options: Any) -> dict[str, float]:
         """Encodes weight + delta anew. Returns what that loses: snr_db, ...
 
-        The loss is that of compressing any matrix: some 0.5 % of the weights' root mean square
-        with 256 entries. The codes from before are kept for `unmerge_lora`.
+        The loss is that of compressing any matrix: with 256 entries some 0.6 % of the weights'
+        norm. The codes from before are kept for `unmerge_lora`.
         """
         self._require_adapter()
         if self.merged:

@@ -302,3 +302,49 @@ def test_a_conv1d_model() -> None:
     assert 0 < relative_error(logits(wrapped), wanted) < 0.02
     wrapped.unmerge_adapter()
     assert hash_of(wrapped) == before
+
+
+def test_mamba() -> None:
+    """PEFT refuses out_proj; dt_proj is read as a weight, so an adapter on it learns nothing."""
+    config = transformers.MambaConfig(
+        hidden_size=32, num_hidden_layers=2, vocab_size=300, state_size=8, time_step_rank=32
+    )
+    model = transformers.MambaForCausalLM(config).eval()
+    compress_modules(model, minimum_weights=256)
+    assert sum(isinstance(m, HelixLinear) for m in model.modules()) == 8
+    twin = dequantize(copy.deepcopy(model))
+    assert relative_error(logits(model), logits(twin)) <= 1e-5
+    with pytest.raises(ValueError, match="out_proj"):
+        with_lora(copy.deepcopy(model))
+    names = ["in_proj", "x_proj", "dt_proj"]
+    wrapped, other = with_lora(model, target_modules=names), with_lora(twin, target_modules=names)
+    stir(wrapped)
+    stir(other)
+    loss_of(wrapped).backward()
+    loss_of(other).backward()
+    theirs = dict(other.named_parameters())
+    for name, parameter in wrapped.named_parameters():
+        if parameter.requires_grad and "dt_proj" in name:
+            assert parameter.grad is None and theirs[name].grad is None
+        elif parameter.requires_grad:
+            assert relative_error(parameter.grad, theirs[name].grad) <= 1e-5, name
+
+
+def test_experts_in_a_list() -> None:
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.experts = nn.ModuleList(
+                nn.ModuleDict({"w1": nn.Linear(32, 64), "w2": nn.Linear(64, 32)}) for _ in range(3)
+            )
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return sum(e["w2"](torch.relu(e["w1"](x))) for e in self.experts)
+
+    model = nn.ModuleDict({"block": Experts()})
+    compress_modules(model)
+    wrapped = peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["w1", "w2"]))
+    assert sum(isinstance(m, peft.tuners.lora.Linear) for m in wrapped.modules()) == 6
+    stir(wrapped)
+    wrapped.base_model.model["block"](torch.randn(2, 32)).sum().backward()
+    assert all(p.grad is not None for p in wrapped.parameters() if p.requires_grad)
