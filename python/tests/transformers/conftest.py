@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -20,23 +17,16 @@ from helix_substrate import HxqConfig  # noqa: E402
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 helix_substrate.transformers.register()
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="session")
-def program():
-    """Runs the `helix` program and returns what it printed."""
-    path = Path(os.environ.get("HELIX_CLI", REPOSITORY / "build/dev/apps/cli/helix"))
-    if not path.is_file():
-        pytest.skip(f"no program at {path}; set HELIX_CLI")
+def verify():
+    """Checks a folder with the library's own reader, which shares no code with the loader."""
 
-    def run(*arguments):
-        command = [str(path), *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def check(folder):
+        assert helix_substrate.verify(folder, progress=False).problems == ()
 
-    return run
+    return check
 
 
 @pytest.fixture(scope="session")

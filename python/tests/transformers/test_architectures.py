@@ -15,14 +15,14 @@ TOLERANCE = 1e-4  # of the logits, F32, which are of the order of 1
 
 
 @pytest.fixture(scope="module")
-def offline(program, dense, tmp_path_factory):
+def offline(dense, tmp_path_factory):
     """The folder of a small model compressed by the program, written once."""
     root = tmp_path_factory.mktemp("offline")
 
     def get(name):
         folder = root / name
         if not folder.exists():
-            program("compress", dense(name), folder, "--outliers", OPTIONS["outliers"], "--quiet")
+            helix_substrate.compress(dense(name), folder, **OPTIONS, progress=False)
         return folder
 
     return get

@@ -68,6 +68,8 @@ def test_device_maps(name, place, compressed, load):
 @pytest.mark.parametrize("buffers", [False, True])
 def test_layers_offloaded_to_disk(buffers, compressed, load, tmp_path):
     pytest.importorskip("accelerate")
+    if MAJOR < 5 and not buffers:
+        pytest.skip("that version drops buffers that are not offloaded")
     places = {"model.embed_tokens": "cpu", "model.norm": "cpu", "lm_head": "cpu"}
     places |= {"model.rotary_emb": "cpu", "model.layers.0": "cpu", "model.layers.1": "disk"}
     options = {"device_map": places, "offload_folder": tmp_path, "offload_buffers": buffers}
@@ -90,8 +92,6 @@ def test_dispatched_afterwards(model):
 def test_pipelines(model):
     from transformers import pipeline
 
-    if MAJOR < 5:
-        pytest.importorskip("tokenizers")
     run = pipeline("text-generation", model=model, tokenizer=letters())
     made = run("abc", max_new_tokens=4, do_sample=False)[0]["generated_text"]
     ids = model.generate(**letters()("abc", return_tensors="pt"), max_new_tokens=4, do_sample=False)
@@ -108,7 +108,8 @@ def letters():
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<0>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<0>")
+    inputs = {"model_input_names": ["input_ids", "attention_mask"]}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<0>", **inputs)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

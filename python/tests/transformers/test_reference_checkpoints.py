@@ -63,7 +63,9 @@ def test_every_module_is_decoded_to_the_expected_matrix(name, expected):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_saved_again_they_are_written_strictly(name, tmp_path, program):
+def test_saved_again_they_are_written_strictly(name, tmp_path, verify):
+    if MAJOR < 5 and name.startswith(("mamba2", "zamba2")):
+        pytest.skip("that version cannot save these models with tied weights, dense ones neither")
     model = load(name)
     model.save_pretrained(tmp_path)
     again = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
@@ -71,8 +73,7 @@ def test_saved_again_they_are_written_strictly(name, tmp_path, program):
     stored = load_file(tmp_path / "model.safetensors")
     assert not any(key.endswith(("sidecar_indices", "codebook_f16")) for key in stored)
     assert all(t.dtype != torch.int16 for t in stored.values())
-    if MAJOR >= 5 or "zamba2" not in name:
-        program("verify", tmp_path)
+    verify(tmp_path)
 
 
 def test_ignored_keys_are_named_in_a_warning(caplog):

@@ -14,12 +14,12 @@ NAMES = [name for name in NAMES if name in MODELS]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_shards_hold_the_same_tensors(name, compressed, load, tmp_path, program):
+def test_shards_hold_the_same_tensors(name, compressed, load, tmp_path, verify):
     model = load(name, compressed(name))
     model.save_pretrained(tmp_path, max_shard_size="20KB")
     assert len(list(tmp_path.glob("*.safetensors"))) > 2
     assert same_tensors(load(name, tmp_path).state_dict(), model.state_dict())
-    program("verify", tmp_path)
+    verify(tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -49,10 +49,8 @@ def test_the_file_is_written_strictly(name, compressed, quantization):
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "mixtral"])
-def test_the_program_decompresses_it_to_the_dequantised_model(
-    name, compressed, load, tmp_path, program
-):
-    program("decompress", compressed(name), tmp_path / "dense", "--quiet")
+def test_the_program_decompresses_it_to_the_dequantised_model(name, compressed, load, tmp_path):
+    helix_substrate.decompress(compressed(name), tmp_path / "dense", progress=False)
     dense = load(name, tmp_path / "dense")
     twin = load(name, compressed(name)).dequantize()
     assert same_tensors(dense.state_dict(), twin.state_dict())
@@ -70,13 +68,13 @@ def test_unknown_fields_survive(compressed, load, tmp_path, quantization):
     assert quantization(tmp_path / "again")["made_by"] == {"someone": [1]}
 
 
-def test_a_module_made_dense_is_no_longer_listed(compressed, load, tmp_path, quantization, program):
+def test_a_module_made_dense_is_no_longer_listed(compressed, load, tmp_path, quantization, verify):
     model = load("llama", compressed("llama"))
     attention = model.model.layers[0].self_attn
     attention.q_proj = attention.q_proj.to_dense()
     model.save_pretrained(tmp_path)
     assert "model.layers.0.self_attn.q_proj" not in quantization(tmp_path)["compressed_modules"]
-    program("verify", tmp_path)
+    verify(tmp_path)
     assert torch.equal(logits_of(load("llama", tmp_path), "llama"), logits_of(model, "llama"))
 
 

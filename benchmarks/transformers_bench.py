@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""What compressing costs a model inside transformers: memory, embeddings, text.
+
+    benchmarks/transformers_bench.py load FOLDER [--dtype float32]
+    benchmarks/transformers_bench.py compress DENSE [--dtype float32]
+    benchmarks/transformers_bench.py sentences DENSE TEXT [--compressed FOLDER] [--count 200]
+    benchmarks/transformers_bench.py text FOLDER [--tokens 64]
+
+load, compress: peak memory of `from_pretrained` of an HXQ folder, or of a dense one that is
+compressed while loading. Private memory is counted (RssAnon, sampled every 5 ms in a child
+process, less what it has before); mapped files are not, but are shown.
+sentences: 1 - cosine between the sentence embeddings (mean pooling, normalised) of the dense model
+and of the compressed one, on the first lines of TEXT with 6 to 60 words; FOLDER is compressed
+already, otherwise it happens while loading.
+text: the model card's lines on FOLDER and on the same model dequantised, token for token.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("load", "compress"):
+        memory = commands.add_parser(name)
+        memory.add_argument("folder", type=Path)
+        memory.add_argument("--dtype", default="float32")
+    sentences = commands.add_parser("sentences")
+    sentences.add_argument("folder", type=Path)
+    sentences.add_argument("text", type=Path)
+    sentences.add_argument("--compressed", type=Path)
+    sentences.add_argument("--count", type=int, default=200)
+    text = commands.add_parser("text")
+    text.add_argument("folder", type=Path)
+    text.add_argument("--tokens", type=int, default=64)
+    options = parser.parse_args()
+    run = {"load": memory_of, "compress": memory_of, "sentences": sentences_of, "text": text_of}
+    print(json.dumps(run[options.command](options), indent=1))
+    return 0
+
+
+# Memory
+
+
+def memory_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Loads in a child process, and watches it from here."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    child = context.Process(target=load_in_child, args=(options, there))
+    child.start()
+    there.close()
+    before = here.recv()["status"]  # once everything is imported
+    here.send("go")
+    peak = {"RssAnon": 0, "VmHWM": 0}
+    while not here.poll(0.005):
+        found = memory_status(child.pid)
+        peak = {key: max(peak[key], found.get(key, 0)) for key in peak}
+    result = here.recv()
+    child.join()
+    files = sorted(options.folder.glob("*.safetensors"))
+    return {
+        "command": options.command,
+        "dtype": options.dtype,
+        "file_bytes": sum(file.stat().st_size for file in files),
+        "largest_shard_bytes": max(file.stat().st_size for file in files),
+        "peak_private_bytes": peak["RssAnon"] - before["RssAnon"],
+        "private_bytes_after": result["status"]["RssAnon"] - before["RssAnon"],
+        "peak_resident_bytes": peak["VmHWM"] - before["VmRSS"],
+        "seconds": result["seconds"],
+        "compressed_modules": result["modules"],
+    }
+
+
+def load_in_child(options: argparse.Namespace, pipe: Any) -> None:
+    import torch
+    import transformers
+
+    from helix_substrate import HxqConfig
+
+    transformers.logging.disable_progress_bar()
+    config = transformers.AutoConfig.from_pretrained(options.folder)
+    cls = transformers.AutoModelForCausalLM
+    warm_up(cls, config)
+    arguments: dict[str, Any] = {"dtype": getattr(torch, options.dtype)}
+    if options.command == "compress":
+        arguments["quantization_config"] = HxqConfig()
+    pipe.send({"status": memory_status()})
+    pipe.recv()
+    start = time.monotonic()
+    model = cls.from_pretrained(options.folder, **arguments)
+    seconds = time.monotonic() - start
+    modules = len(model.config.quantization_config.compressed_modules)
+    pipe.send({"status": memory_status(), "seconds": round(seconds, 2), "modules": modules})
+
+
+def warm_up(cls: Any, config: Any) -> None:
+    """Imports the model's code, so that it is not counted."""
+    import torch
+
+    import helix_substrate.transformers.compressing
+    import helix_substrate.transformers.loading
+    import helix_substrate.transformers.saving  # noqa: F401
+
+    with torch.device("meta"):
+        cls.from_config(config)
+
+
+def memory_status(pid: int | str = "self") -> dict[str, int]:
+    """Bytes by the names of /proc/PID/status."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    pairs = [line.split() for line in lines if line.startswith(("RssAnon", "VmHWM", "VmRSS"))]
+    return {name.rstrip(":"): int(size) * 1024 for name, size, _ in pairs}
+
+
+# Sentence embeddings
+
+
+def sentences_of(options: argparse.Namespace) -> dict[str, Any]:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    from helix_substrate import HxqConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(options.folder)
+    lines = sentences_in(options.text.read_text(encoding="utf-8"), options.count)
+    dense = AutoModel.from_pretrained(options.folder, dtype=torch.float32)
+    wanted = embeddings(dense, tokenizer, lines)
+    if options.compressed:
+        model = AutoModel.from_pretrained(options.compressed, dtype=torch.float32)
+    else:
+        model = AutoModel.from_pretrained(
+            options.folder, dtype=torch.float32, quantization_config=HxqConfig()
+        )
+    distance = 1 - (embeddings(model, tokenizer, lines) * wanted).sum(1)
+    return {
+        "sentences": len(lines),
+        "compressed": "from disk" if options.compressed else "while loading",
+        "compressed_modules": len(model.config.quantization_config.compressed_modules),
+        "max": float(distance.max()),
+        "mean": float(distance.mean()),
+    }
+
+
+def sentences_in(text: str, count: int) -> list[str]:
+    import re
+
+    found = [piece.strip() for piece in re.split(r"(?<=[.!?])\s+|\n", text)]
+    found = [piece for piece in found if 6 <= len(piece.split()) <= 60]
+    return found[:count]
+
+
+def embeddings(model: Any, tokenizer: Any, lines: list[str]) -> Any:
+    """(sentences, dim) F64, mean over the tokens, normalised."""
+    import torch
+
+    rows = []
+    with torch.no_grad():
+        for begin in range(0, len(lines), 20):
+            batch = tokenizer(lines[begin : begin + 20], padding=True, return_tensors="pt")
+            hidden = model(**batch).last_hidden_state.double()
+            mask = batch["attention_mask"].unsqueeze(2).double()
+            rows.append(torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1)))
+    return torch.cat(rows)
+
+
+# Text
+
+
+def text_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The card's lines, unchanged but for the names."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    import helix_substrate  # noqa: F401  registers the quantizer
+
+    model = AutoModelForCausalLM.from_pretrained(options.folder)
+    tokenizer = AutoTokenizer.from_pretrained(options.folder)
+    inputs = tokenizer("The capital of France is", return_tensors="pt")
+    length = {"max_new_tokens": options.tokens, "min_new_tokens": options.tokens}
+    output = model.generate(**inputs, **length, do_sample=False)
+    twin = AutoModelForCausalLM.from_pretrained(options.folder).dequantize()
+    wanted = twin.generate(**inputs, **length, do_sample=False)
+    count = len(model.config.quantization_config.compressed_modules)
+    return {
+        "dtype": str(model.dtype),
+        "compressed_modules": count,
+        "tokens": output.shape[1] - inputs["input_ids"].shape[1],
+        "equal": output.tolist() == wanted.tolist(),
+        "text": tokenizer.decode(output[0], skip_special_tokens=True),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
