@@ -90,11 +90,9 @@ def evaluate(
         return load(given, precision=precision, threads=threads)
 
     subject = loaded(model)
-    reference = None if against is None else loaded(against)
+    reference = None if against is None else loaded(against)._native
     with ProgressBar(progress, "evaluate") as bar:
-        found = subject._native.evaluate(
-            content, options, reference and reference._native, bar.callback, log
-        )
+        found = subject._native.evaluate(content, options, reference, bar.callback, log)
     found["comparison"] = found["comparison"] and Comparison(**found["comparison"])
     found["receipt"] = json.loads(found["receipt"])
     return Evaluation(**found)

@@ -26,7 +26,7 @@ class ProgressBar:
         self._title = title
         self._stage = ""
         self._bar: Any = None
-        self._tqdm = _tqdm() if (_is_terminal() if show is None else show) else None
+        self._tqdm: Any = _tqdm() if (_is_terminal() if show is None else show) else None
 
     def __enter__(self) -> ProgressBar:
         return self
