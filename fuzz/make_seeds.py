@@ -1,4 +1,4 @@
-"""Seed corpora for the fuzzers, from tests/golden: OUT_DIR gets a folder of inputs a target."""
+"""Seed corpora for the fuzzers, from tests/golden and tests/fixtures: a folder for each target."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import hashlib
 import json
 from pathlib import Path
 
-GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+GOLDEN = TESTS / "golden"
 # In the order of hxq_fuzz.cpp.
 PARTS = (
     *("codebook", "indices", "sidecar_positions", "sidecar_indices", "sidecar_values", "svd_U"),
@@ -51,6 +52,16 @@ def module_seed(folder: Path) -> bytes | None:
     return bytes(seed)
 
 
+def templates(value: object) -> list[str]:
+    """Every text under a "template" key."""
+    if isinstance(value, list):
+        return [text for element in value for text in templates(element)]
+    if not isinstance(value, dict):
+        return []
+    found = [text for key, text in value.items() if key == "template" and isinstance(text, str)]
+    return found + [text for element in value.values() for text in templates(element)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Writes seed corpora for the fuzzers.")
     out = parser.add_argument("out", type=Path) and parser.parse_args().out
@@ -67,6 +78,12 @@ def main() -> None:
         seed = module_seed(folder) if (folder / "model.safetensors").is_file() else None
         if seed is not None:
             keep(out / "hxq_fuzz", seed)
+    for path in sorted((TESTS / "fixtures" / "tokenizers").glob("*/tokenizer.json")):
+        text = "\0  Café <|end|>\n\tthe 日本 \U0001f642"
+        keep(out / "tokenizer_json_fuzz", path.read_bytes() + text.encode())
+    for path in sorted((GOLDEN / "chat").glob("*.json")):
+        for template in templates(json.loads(path.read_bytes())):
+            keep(out / "chat_template_fuzz", template.encode())
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t cut = input.find('\0');
   const std::string_view text = cut == input.npos ? "Hello  world" : input.substr(cut + 1);
   try {
-    const auto json = helix::parse_sorted_json(input.substr(0, cut), "fuzz");
-    const auto tokenizer = helix::make_token_pipeline(json, "fuzz", {});
+    const auto tokenizer = helix::make_token_pipeline(
+        helix::parse_tokenizer_json(input.substr(0, cut), "fuzz"), "fuzz", {});
     helix::require_utf8(text, "text");
     const auto ids = tokenizer->encode(text, true);
     const std::string decoded = tokenizer->decode(ids, false, helix::InvalidBytes::kReplace);

@@ -7,7 +7,9 @@ The first form writes a random twin of TinyLlama or Qwen2.5, a few kilobytes eac
 that changes the arithmetic: OUT_DIR/CASE/{config.json, model.safetensors, expected.safetensors}.
 The second form dumps the logits of any folder. `expected.safetensors` holds `input_ids` (I64) and
 `logits` (F32, tokens by vocabulary), computed by transformers in F32 from the folder as written,
-without a cache. Needs torch, transformers and safetensors.
+without a cache; `cached_logits` are of the same tokens read as a prompt of 12 and then one by one
+with a cache, where that is something else: frequencies of a dynamic RoPE grow with the text, and
+keys in the cache keep those that they were turned by. Needs torch, transformers and safetensors.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 
 TOKENS = 32
+PROMPT = 12
 LLAMA: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
@@ -138,7 +141,26 @@ def dump(folder: Path, tokens: list[int], out: Path) -> None:
     input_ids = torch.tensor([tokens])
     with torch.no_grad():
         logits = model(input_ids, use_cache=False).logits[0]
-    write({"input_ids": input_ids[0], "logits": logits.float().contiguous()}, out)
+    tensors = {"input_ids": input_ids[0], "logits": logits.float().contiguous()}
+    if model.config.rope_parameters["rope_type"] == "dynamic":
+        tensors["cached_logits"] = cached_logits(folder, input_ids)
+    write(tensors, out)
+
+
+def cached_logits(folder: Path, input_ids: torch.Tensor) -> torch.Tensor:
+    """Of a fresh model: frequencies that grew with one text stay for a later, shorter one."""
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    )
+    model.eval()
+    cache, rows = None, []
+    pieces = input_ids.split([PROMPT] + [1] * (input_ids.shape[1] - PROMPT), dim=1)
+    with torch.no_grad():
+        for piece in pieces:
+            result = model(piece, past_key_values=cache, use_cache=True)
+            cache = result.past_key_values
+            rows.append(result.logits[0])
+    return torch.cat(rows).float().contiguous()
 
 
 def write(tensors: dict[str, torch.Tensor], out: Path) -> None:

@@ -1,6 +1,7 @@
 #include "tokenizer/bpe_merges.h"
 
 #include <algorithm>
+#include <bit>
 #include <queue>
 #include <string>
 
@@ -12,29 +13,11 @@ namespace {
 constexpr std::size_t kShortWordSymbols = 24;  // up to here a plain search beats the heap
 constexpr std::int32_t kNone = -1;
 
-struct Pair {
-  std::string left;
-  std::string right;
-};
-
-Pair parse_merge(const SortedJson& merge, const Component& component, std::size_t index) {
-  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-    return {merge[0].get<std::string>(), merge[1].get<std::string>()};
-  }
-  if (merge.is_string()) {
-    const auto& text = merge.get_ref<const std::string&>();
-    const std::size_t space = text.find(' ');
-    if (space != text.npos && text.find(' ', space + 1) == text.npos) {
-      return {text.substr(0, space), text.substr(space + 1)};
-    }
-  }
-  component.corrupt(concat("merge ", index, " is ", merge.dump(), ", expected two tokens"));
-}
-
-TokenId require(const Vocabulary& vocabulary, std::string_view token, const Component& component,
-                std::size_t index) {
+TokenId require(const Vocabulary& vocabulary, std::string_view token, std::size_t index,
+                std::string_view where) {
   if (const auto id = vocabulary.find(token)) return *id;
-  component.corrupt(concat("token \"", token, "\" of merge ", index, " is not in the vocabulary"));
+  throw_error(ErrorCode::kCorruptData, where, ": token \"", token, "\" of merge ", index,
+              " is not in the vocabulary");
 }
 
 // A symbol of a long word: neighbours are linked, a merged one stays behind with no token.
@@ -65,21 +48,24 @@ std::vector<Symbol> link(const std::vector<TokenId>& tokens) {
 
 }  // namespace
 
-BpeMerges::BpeMerges(const Component& component, const Vocabulary& vocabulary,
-                     std::size_t second_prefix_bytes) {
-  const auto entry = component.json().find("merges");
-  if (entry == component.json().end() || !entry->is_array()) component.corrupt("no list of merges");
-  merges_.reserve(entry->size());
-  std::uint32_t rank = 0;
-  for (const SortedJson& merge : *entry) {
-    const Pair pair = parse_merge(merge, component, rank);
-    const TokenId left = require(vocabulary, pair.left, component, rank);
-    const TokenId right = require(vocabulary, pair.right, component, rank);
-    const std::string merged =
-        pair.left + pair.right.substr(std::min(second_prefix_bytes, pair.right.size()));
+BpeMerges::BpeMerges(const MergeTexts& texts, const Vocabulary& vocabulary,
+                     std::size_t second_prefix_bytes, std::string_view where)
+    : slots_(std::bit_ceil(std::max<std::size_t>(2 * texts.size(), 2))) {
+  std::string without_prefix;
+  for (std::size_t rank = 0; rank < texts.size(); ++rank) {
+    const MergeTexts::Pair pair = texts[rank];
+    const TokenId left = require(vocabulary, pair.left, rank, where);
+    const TokenId right = require(vocabulary, pair.right, rank, where);
+    std::string_view merged = pair.joined;
+    if (second_prefix_bytes > 0) {
+      without_prefix = pair.left;
+      without_prefix += pair.right.substr(std::min(second_prefix_bytes, pair.right.size()));
+      merged = without_prefix;
+    }
     // Of a rule that stands there twice the later one counts, as in the Rust library's map.
-    merges_[key(left, right)] = {rank, require(vocabulary, merged, component, rank)};
-    ++rank;
+    slots_[slot_of(key(left, right))] = {
+        key(left, right),
+        {static_cast<std::uint32_t>(rank), require(vocabulary, merged, rank, where)}};
   }
 }
 

@@ -1,4 +1,5 @@
 #include <array>
+#include <mutex>
 #include <unordered_set>
 
 #include "tokenizer/bpe_merges.h"
@@ -69,7 +70,6 @@ class BpeModel : public TokenModel {
       const auto id = this->vocabulary().find(byte_token(static_cast<unsigned char>(byte)));
       byte_tokens_[static_cast<std::size_t>(byte)] = id.value_or(kNoToken);
     }
-    if (!options_.marks_words()) cuts_ = SafeCuts(this->vocabulary());
   }
 
   void encode(std::string_view piece, WordCache& cache, std::vector<TokenId>& ids) const override {
@@ -83,13 +83,14 @@ class BpeModel : public TokenModel {
       encode_word(piece, cache, ids);
       return;
     }
+    const SafeCuts& cuts = safe_cuts();
     std::size_t begin = 0;
     std::size_t offset = 0;
     char32_t previous = next_code_point(piece, offset);
     while (offset < piece.size()) {
       const std::size_t cut = offset;
       const char32_t current = next_code_point(piece, offset);
-      if (cuts_.between(previous, current)) {
+      if (cuts.between(previous, current)) {
         encode_word(piece.substr(begin, cut - begin), cache, ids);
         begin = cut;
       }
@@ -99,6 +100,13 @@ class BpeModel : public TokenModel {
   }
 
  private:
+  // Made for the first long piece: it takes longer than loading the rest, and byte-level models
+  // hardly ever need it.
+  const SafeCuts& safe_cuts() const {
+    std::call_once(cuts_made_, [this] { cuts_ = SafeCuts(vocabulary()); });
+    return cuts_;
+  }
+
   void encode_word(std::string_view word, WordCache& cache, std::vector<TokenId>& ids) const {
     if (const auto* known = cache.find(word)) {
       ids.insert(ids.end(), known->begin(), known->end());
@@ -152,7 +160,8 @@ class BpeModel : public TokenModel {
 
   BpeMerges merges_;
   BpeOptions options_;
-  SafeCuts cuts_;
+  mutable std::once_flag cuts_made_;
+  mutable SafeCuts cuts_;
   std::array<TokenId, 256> byte_tokens_{};
 };
 
@@ -177,10 +186,13 @@ BpeOptions read_options(const Component& component, const Vocabulary& vocabulary
 
 }  // namespace
 
-std::unique_ptr<TokenModel> make_bpe_model(const Component& component) {
-  Vocabulary vocabulary(component.member("vocab").json(), component.where());
+std::unique_ptr<TokenModel> make_bpe_model(const Component& component, TokenTables tables) {
+  component.member("vocab");  // is there, and an object
+  component.list("merges");
+  Vocabulary vocabulary = std::move(tables.vocabulary);
   BpeOptions options = read_options(component, vocabulary);
-  BpeMerges merges(component, vocabulary, options.continuing_subword_prefix.size());
+  BpeMerges merges(tables.merges, vocabulary, options.continuing_subword_prefix.size(),
+                   component.where());
   return std::make_unique<BpeModel>(std::move(vocabulary), std::move(merges), std::move(options));
 }
 

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tokenizer/vocabulary.h"
+#include "tokenizer/tokenizer_json.h"
 
 namespace helix {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "tokenizer/vocabulary.h"
+#include "tokenizer/tokenizer_json.h"
 
 namespace helix {
 

@@ -27,12 +27,13 @@ void WordCache::store(std::string_view word, std::vector<TokenId> ids) {
   words_.emplace(word, std::move(ids));
 }
 
-std::unique_ptr<TokenModel> make_token_model(const SortedJson& json, const std::string& where) {
+std::unique_ptr<TokenModel> make_token_model(const SortedJson& json, const std::string& where,
+                                             TokenTables tables) {
   const Component component(json, where);
   const std::string type = type_of(component);
-  if (type == "BPE") return make_bpe_model(component);
+  if (type == "BPE") return make_bpe_model(component, std::move(tables));
   if (type == "Unigram") return make_unigram_model(component);
-  if (type == "WordPiece") return make_word_piece_model(component);
+  if (type == "WordPiece") return make_word_piece_model(component, std::move(tables));
   component.unsupported("model type \"" + type + "\"");
 }
 

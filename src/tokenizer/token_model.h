@@ -39,11 +39,12 @@ class TokenModel {
 
 // The "model" of tokenizer.json: BPE, Unigram or WordPiece. Throws Error(kUnsupported |
 // kCorruptData).
-std::unique_ptr<TokenModel> make_token_model(const SortedJson& json, const std::string& where);
+std::unique_ptr<TokenModel> make_token_model(const SortedJson& json, const std::string& where,
+                                             TokenTables tables);
 
-std::unique_ptr<TokenModel> make_bpe_model(const Component& component);
+std::unique_ptr<TokenModel> make_bpe_model(const Component& component, TokenTables tables);
 std::unique_ptr<TokenModel> make_unigram_model(const Component& component);
-std::unique_ptr<TokenModel> make_word_piece_model(const Component& component);
+std::unique_ptr<TokenModel> make_word_piece_model(const Component& component, TokenTables tables);
 
 // "<0x0A>": the token that stands for a byte no other token covers.
 std::string byte_token(unsigned char byte);

@@ -11,11 +11,12 @@ namespace {
 
 class TokenPipeline : public TokenBackend {
  public:
-  TokenPipeline(const Component& file, const std::vector<AddedToken>& extra_tokens)
+  TokenPipeline(const Component& file, TokenTables tables,
+                const std::vector<AddedToken>& extra_tokens)
       : normalizer_(make_normalizer(part(file, "normalizer"), name(file, "normalizer"))),
         pre_tokenizer_(
             make_pre_tokenizer(part(file, "pre_tokenizer"), name(file, "pre_tokenizer"))),
-        model_(make_token_model(part(file, "model"), name(file, "model"))),
+        model_(make_token_model(part(file, "model"), name(file, "model"), std::move(tables))),
         frame_(read_post_processor(part(file, "post_processor"), name(file, "post_processor"))),
         decoder_(make_token_decoder(part(file, "decoder"), name(file, "decoder"))) {
     if (file.has("added_tokens")) read_added_tokens(file);
@@ -126,9 +127,10 @@ class TokenPipeline : public TokenBackend {
 
 }  // namespace
 
-std::unique_ptr<TokenBackend> make_token_pipeline(const SortedJson& json, const std::string& file,
+std::unique_ptr<TokenBackend> make_token_pipeline(TokenizerJson json, const std::string& file,
                                                   const std::vector<AddedToken>& extra_tokens) {
-  return std::make_unique<TokenPipeline>(Component(json, file), extra_tokens);
+  return std::make_unique<TokenPipeline>(Component(json.json, file), std::move(json.tables),
+                                         extra_tokens);
 }
 
 }  // namespace helix

@@ -17,7 +17,7 @@ namespace helix {
 // around, and the decoder back. Throws Error(kUnsupported) naming the part that is not known,
 // Error(kCorruptData) for JSON of the wrong form. `extra_tokens` come on top of the file's own.
 // Truncation and padding written in the file are not applied: they belong to the caller.
-std::unique_ptr<TokenBackend> make_token_pipeline(const SortedJson& json, const std::string& file,
+std::unique_ptr<TokenBackend> make_token_pipeline(TokenizerJson json, const std::string& file,
                                                   const std::vector<AddedToken>& extra_tokens);
 
 }  // namespace helix

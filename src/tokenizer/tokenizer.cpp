@@ -27,7 +27,7 @@ std::unique_ptr<TokenBackend> open_backend(const fs::path& folder,
                                            const TokenizerSettings& settings) {
   const fs::path pipeline = folder / "tokenizer.json";
   if (fs::exists(pipeline)) {
-    return make_token_pipeline(parse_sorted_json(read_file(pipeline), pipeline.string()),
+    return make_token_pipeline(parse_tokenizer_json(read_file(pipeline), pipeline.string()),
                                pipeline.string(), settings.added_tokens);
   }
   const fs::path model = folder / "tokenizer.model";

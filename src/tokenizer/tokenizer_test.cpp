@@ -220,7 +220,55 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{R"({"model":{"type":"BPE","vocab":{"a":0,"b":0},"merges":[]}})", kCorruptData,
               "twice"},
         Fault{R"({"model":{"type":"BPE","vocab":{"a":0,"a":1},"merges":[]}})", kCorruptData,
-              "twice"}));
+              "twice"},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":0.5},"merges":[]}})", kCorruptData, "0.5"},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":[0]},"merges":[]}})", kCorruptData, "\"a\""},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":18446744073709551615},"merges":[]}})",
+              kCorruptData, "expected 0 to"},
+        Fault{R"({"model":{"type":"BPE","vocab":["a"],"merges":[]}})", kCorruptData, "vocab"},
+        Fault{R"({"model":{"type":"BPE","merges":[]}})", kCorruptData, "vocab"},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":0}}})", kCorruptData, "merges"},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":0},"merges":{}}})", kCorruptData, "merges"},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":0},"merges":[7]}})", kCorruptData, "merge 0"},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":0},"merges":[["a"]]}})", kCorruptData,
+              "merge 0"},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":0},"merges":[["a",["a"]]]}})", kCorruptData,
+              "merge 0"},
+        Fault{R"({"model":{"type":"BPE","vocab":{"a":0},"merges":["a a a"]}})", kCorruptData,
+              "merge 0"},
+        Fault{R"({"version":"1","version":"2",)" HELIX_MODEL "}", kCorruptData, "twice"}));
+
+TEST(TokenizerJson, TablesAreReadWhereverTheyStand) {
+  TemporaryFolder folder;
+  write_file_atomically(
+      folder / "tokenizer.json",
+      R"({"other":{"vocab":{"x":"y"},"merges":[1]},"model":{"merges":[["a","b"],"ab a"],)"
+      R"("vocab":{"a":7,"ab":1,"b":2,"aba":0},"type":"BPE"},"list":[{"model":{"vocab":3}}]})");
+  const Tokenizer tokenizer = Tokenizer::open(folder.path());
+  EXPECT_EQ(tokenizer.encode("aba"), (Ids{0}));
+  EXPECT_EQ(tokenizer.encode("abab"), (Ids{1, 1}));
+  EXPECT_EQ(tokenizer.encode("aabb"), (Ids{7, 1, 2}));
+  EXPECT_EQ(tokenizer.vocabulary_size(), 8U);
+  EXPECT_FALSE(tokenizer.id_to_token(3).has_value());
+}
+
+TEST(TokenizerJson, DeepNestingIsRefused) {
+  TemporaryFolder folder;
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  write_file_atomically(folder / "tokenizer.json", "{\"x\":" + deep + "," HELIX_MODEL "}");
+  expect_error(kCorruptData, "nested", [&] { Tokenizer::open(folder.path()); });
+}
+
+TEST(VocabularyFiles, AMergeThatIsNoneIsNamed) {
+  TemporaryFolder folder;
+  write_file_atomically(folder / "vocab.json", R"({"a":0,"b":1,"ab":2})");
+  write_file_atomically(folder / "merges.txt", "#version: 0.2\na b\n");
+  EXPECT_EQ(Tokenizer::open(folder.path()).encode("ab"), (Ids{2}));
+  write_file_atomically(folder / "merges.txt", "#version: 0.2\na b\nab\n");
+  expect_error(kCorruptData, "merge 1", [&] { Tokenizer::open(folder.path()); });
+  write_file_atomically(folder / "vocab.json", "[]");
+  expect_error(kCorruptData, "vocab.json", [&] { Tokenizer::open(folder.path()); });
+}
 
 TEST(Tokenizer, NeedsFiles) {
   TemporaryFolder folder;

@@ -1,77 +1,73 @@
 #include "tokenizer/vocabulary.h"
 
-#include <set>
-
 #include "base/message.h"
 
 namespace helix {
 namespace {
 
-constexpr int kMaxDepth = 100;
 constexpr TokenId kMaxTokenId = (1 << 24) - 1;
+constexpr std::size_t kFirstSlots = 1024;
+
+std::uint32_t hash_of(std::string_view token) {
+  const std::uint64_t hash = StringHash{}(token);
+  return static_cast<std::uint32_t>(hash ^ (hash >> 32));
+}
 
 }  // namespace
 
-SortedJson parse_sorted_json(std::string_view text, std::string_view file) {
-  std::vector<std::set<std::string>> keys;  // of the objects that are open
-  const auto watch = [&](int depth, SortedJson::parse_event_t event, SortedJson& parsed) {
-    if (depth > kMaxDepth) {
-      throw_error(ErrorCode::kCorruptData, file, ": JSON nested deeper than ", kMaxDepth);
-    }
-    if (event == SortedJson::parse_event_t::object_start) keys.emplace_back();
-    if (event == SortedJson::parse_event_t::object_end) keys.pop_back();
-    if (event == SortedJson::parse_event_t::key &&
-        !keys.back().insert(parsed.get_ref<const std::string&>()).second) {
-      throw_error(ErrorCode::kCorruptData, file, ": key ", parsed.dump(), " occurs twice");
-    }
-    return true;
-  };
-  try {
-    return SortedJson::parse(text, watch);
-  } catch (const SortedJson::exception& fault) {
-    throw_error(ErrorCode::kCorruptData, file, ": not valid JSON: ", fault.what());
-  }
-}
-
-Vocabulary::Vocabulary(const SortedJson& tokens, std::string_view file) {
-  if (!tokens.is_object()) {
-    throw_error(ErrorCode::kCorruptData, file, ": the vocabulary is ", tokens.type_name(),
-                ", expected an object");
-  }
-  ids_.reserve(tokens.size());
-  for (const auto& [token, id] : tokens.items()) {
-    if (!id.is_number_integer() || id < 0 || id > kMaxTokenId) {
-      throw_error(ErrorCode::kCorruptData, file, ": id of token \"", token, "\" is ", id.dump(),
-                  ", expected 0 to ", kMaxTokenId);
-    }
-    add(token, id.get<TokenId>(), file);
-  }
-}
-
-void Vocabulary::add(std::string_view token, TokenId id, std::string_view file) {
+void Vocabulary::add(std::string_view token, std::int64_t id, std::string_view file) {
   if (id < 0 || id > kMaxTokenId) {
     throw_error(ErrorCode::kCorruptData, file, ": id of token \"", token, "\" is ", id,
                 ", expected 0 to ", kMaxTokenId);
   }
+  if (3 * (size() + 1) > 2 * slots_.size()) grow();
   const auto index = static_cast<std::size_t>(id);
-  if (index >= tokens_.size()) tokens_.resize(index + 1, nullptr);
-  const auto [entry, is_new] = ids_.try_emplace(std::string(token), id);
-  if (!is_new || tokens_[index] != nullptr) {
+  if (index >= by_id_.size()) by_id_.resize(index + 1, kNone);
+  const std::uint32_t hash = hash_of(token);
+  Slot& slot = slots_[slot_of(token, hash)];
+  if (slot.entry != kNone || by_id_[index] != kNone) {
     throw_error(ErrorCode::kCorruptData, file, ": token \"", token, "\" or its id ", id,
                 " occurs twice");
   }
-  tokens_[index] = &entry->first;
+  slot = {hash, static_cast<std::int32_t>(size())};
+  by_id_[index] = slot.entry;
+  entries_.push_back({std::string(token), static_cast<TokenId>(id)});
 }
 
 std::optional<TokenId> Vocabulary::find(std::string_view token) const {
-  const auto entry = ids_.find(token);
-  if (entry == ids_.end()) return std::nullopt;
-  return entry->second;
+  if (slots_.empty()) return std::nullopt;
+  const std::int32_t entry = slots_[slot_of(token, hash_of(token))].entry;
+  if (entry == kNone) return std::nullopt;
+  return entries_[static_cast<std::size_t>(entry)].id;
 }
 
 const std::string* Vocabulary::token(TokenId id) const {
-  if (id < 0 || static_cast<std::size_t>(id) >= tokens_.size()) return nullptr;
-  return tokens_[static_cast<std::size_t>(id)];
+  if (id < 0 || static_cast<std::size_t>(id) >= by_id_.size()) return nullptr;
+  const std::int32_t entry = by_id_[static_cast<std::size_t>(id)];
+  return entry == kNone ? nullptr : &entries_[static_cast<std::size_t>(entry)].token;
+}
+
+std::size_t Vocabulary::slot_of(std::string_view token, std::uint32_t hash) const {
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t at = hash & mask;
+  while (slots_[at].entry != kNone &&
+         (slots_[at].hash != hash ||
+          entries_[static_cast<std::size_t>(slots_[at].entry)].token != token)) {
+    at = (at + 1) & mask;
+  }
+  return at;
+}
+
+void Vocabulary::grow() {
+  const std::vector<Slot> before = std::move(slots_);
+  slots_.assign(before.empty() ? kFirstSlots : 2 * before.size(), {});
+  const std::size_t mask = slots_.size() - 1;
+  for (const Slot& slot : before) {
+    if (slot.entry == kNone) continue;
+    std::size_t at = slot.hash & mask;
+    while (slots_[at].entry != kNone) at = (at + 1) & mask;
+    slots_[at] = slot;
+  }
 }
 
 }  // namespace helix

@@ -9,15 +9,24 @@ namespace {
 constexpr const char* kQwen2Expression =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-SortedJson read_merges(const std::filesystem::path& path) {
+void add_rule(std::string_view line, const std::filesystem::path& path, MergeTexts& merges) {
+  const std::size_t space = line.find(' ');
+  if (space == line.npos || line.find(' ', space + 1) != line.npos) {
+    throw_error(ErrorCode::kCorruptData, path.string(), ": merge ", merges.size(), " is \"", line,
+                "\", expected two tokens");
+  }
+  merges.add(line.substr(0, space), line.substr(space + 1));
+}
+
+MergeTexts read_merges(const std::filesystem::path& path) {
   const std::string text = read_file(path);
-  SortedJson merges = SortedJson::array();
+  MergeTexts merges;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     std::string_view line(text.data() + begin, end - begin);
     if (line.ends_with('\r')) line.remove_suffix(1);
     const bool version = begin == 0 && line.starts_with("#version");
-    if (!line.empty() && !version) merges.push_back(line);
+    if (!line.empty() && !version) add_rule(line, path, merges);
     begin = end + 1;
   }
   return merges;
@@ -46,17 +55,18 @@ bool is_class(const std::string& name, std::string_view base) {
 }
 
 // "<|endoftext|>" is a token of its own even where no file says so.
-SortedJson end_of_text(const SortedJson& vocabulary) {
+SortedJson end_of_text(const Vocabulary& vocabulary) {
   constexpr const char* kEndOfText = "<|endoftext|>";
-  const auto entry = vocabulary.find(kEndOfText);
-  if (entry == vocabulary.end()) return SortedJson::array();
-  return SortedJson::array({{{"id", *entry}, {"content", kEndOfText}, {"special", true}}});
+  const auto id = vocabulary.find(kEndOfText);
+  if (!id) return SortedJson::array();
+  return SortedJson::array({{{"id", *id}, {"content", kEndOfText}, {"special", true}}});
 }
 
 }  // namespace
 
-SortedJson read_vocabulary_and_merges(const std::filesystem::path& folder,
-                                      const std::string& tokenizer_class, bool add_prefix_space) {
+TokenizerJson read_vocabulary_and_merges(const std::filesystem::path& folder,
+                                         const std::string& tokenizer_class,
+                                         bool add_prefix_space) {
   const std::string file = (folder / "vocab.json").string();
   SortedJson tokenizer = {{"decoder", {{"type", "ByteLevel"}}}};
   if (is_class(tokenizer_class, "Qwen2Tokenizer")) {
@@ -67,13 +77,12 @@ SortedJson read_vocabulary_and_merges(const std::filesystem::path& folder,
     throw_error(ErrorCode::kUnsupported, file, ": tokenizer class ", tokenizer_class,
                 " without tokenizer.json (known: GPT2Tokenizer, Qwen2Tokenizer)");
   }
-  SortedJson vocabulary = parse_sorted_json(read_file(folder / "vocab.json"), file);
-  if (!vocabulary.is_object()) throw_error(ErrorCode::kCorruptData, file, ": not an object");
-  tokenizer["added_tokens"] = end_of_text(vocabulary);
-  tokenizer["model"] = {{"type", "BPE"}};
-  tokenizer["model"]["vocab"] = std::move(vocabulary);
-  tokenizer["model"]["merges"] = read_merges(folder / "merges.txt");
-  return tokenizer;
+  TokenTables tables = {parse_vocabulary_json(read_file(folder / "vocab.json"), file),
+                        read_merges(folder / "merges.txt")};
+  tokenizer["added_tokens"] = end_of_text(tables.vocabulary);
+  tokenizer["model"] = {
+      {"type", "BPE"}, {"vocab", SortedJson::object()}, {"merges", SortedJson::array()}};
+  return {std::move(tokenizer), std::move(tables)};
 }
 
 }  // namespace helix

@@ -57,8 +57,9 @@ class WordPieceModel : public TokenModel {
 
 }  // namespace
 
-std::unique_ptr<TokenModel> make_word_piece_model(const Component& component) {
-  Vocabulary vocabulary(component.member("vocab").json(), component.where());
+std::unique_ptr<TokenModel> make_word_piece_model(const Component& component, TokenTables tables) {
+  component.member("vocab");  // is there, and an object
+  Vocabulary vocabulary = std::move(tables.vocabulary);
   const std::string unknown = component.text("unk_token", "[UNK]");
   const auto id = vocabulary.find(unknown);
   if (!id) component.corrupt("unk_token \"" + unknown + "\" is not in the vocabulary");

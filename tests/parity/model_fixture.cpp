@@ -27,6 +27,9 @@ Expected read_expected(const fs::path& path) {
     } else if (entry.name == "logits") {
       expected.logits.resize(count);
       read_floats(view, 0, expected.logits);
+    } else if (entry.name == "cached_logits") {
+      expected.cached_logits.resize(count);
+      read_floats(view, 0, expected.cached_logits);
     }
   }
   return expected;
@@ -54,6 +57,24 @@ fs::path shared_data() {
 
 std::unique_ptr<CausalModel> open_model(const fs::path& folder, Precision precision) {
   return load_model(folder, {.precision = precision});
+}
+
+std::vector<float> decode_logits(const CausalModel& model, const std::vector<std::int32_t>& tokens,
+                                 std::size_t prompt) {
+  ThreadPool pool(1);
+  const ModelInfo& info = model.info();
+  const auto state = model.new_state(tokens.size());
+  std::vector<float> hidden(tokens.size() * info.hidden_size);
+  for (std::size_t begin = 0, count = prompt; begin < tokens.size(); begin += count, count = 1) {
+    const SequenceStep step = {.state = state.get(),
+                               .tokens = std::span(tokens).subspan(begin, count)};
+    model.forward(std::span(&step, 1),
+                  std::span(hidden).subspan(begin * info.hidden_size, count * info.hidden_size),
+                  pool, {});
+  }
+  std::vector<float> logits(tokens.size() * info.vocabulary_size);
+  model.logits(hidden, tokens.size(), logits, pool);
+  return logits;
 }
 
 std::vector<float> run_logits(const CausalModel& model, const std::vector<std::int32_t>& tokens,

@@ -14,6 +14,8 @@ namespace helix::parity {
 struct Expected {
   std::vector<std::int32_t> tokens;
   std::vector<float> logits;  // (tokens, vocabulary)
+  std::vector<float>
+      cached_logits;  // the same, of a prompt and then one by one, where that differs
 };
 
 // input_ids and logits of a safetensors file.
@@ -31,6 +33,11 @@ std::unique_ptr<CausalModel> open_model(const std::filesystem::path& folder, Pre
 // Logits of all tokens, run in chunks of `chunk` (0: in a piece).
 std::vector<float> run_logits(const CausalModel& model, const std::vector<std::int32_t>& tokens,
                               std::size_t chunk = 0, std::size_t threads = 2);
+
+// As run_logits, of the first `prompt` tokens in a piece and then one by one, the length of the
+// text unknown until it is there.
+std::vector<float> decode_logits(const CausalModel& model, const std::vector<std::int32_t>& tokens,
+                                 std::size_t prompt);
 
 // Largest difference over largest magnitude of `expected`.
 double relative_difference(const std::vector<float>& found, const std::vector<float>& expected);

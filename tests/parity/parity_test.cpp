@@ -41,6 +41,17 @@ TEST_P(ParityTest, ChunksAndSingleTokensEqualThePiece) {
   }
 }
 
+// Beyond the trained positions a dynamic RoPE turns every new key by frequencies of its own.
+TEST(DynamicRopeTest, GrowsWhileDecodingAsInTransformers) {
+  const auto folder = case_folder("llama-rope-dynamic");
+  const Expected expected = read_expected(folder / "expected.safetensors");
+  ASSERT_FALSE(expected.cached_logits.empty());
+  const auto model = open_model(folder, Precision::kF32);
+  const auto found = decode_logits(*model, expected.tokens, 12);
+  EXPECT_LT(relative_difference(found, expected.cached_logits), kTolerance);
+  EXPECT_GT(relative_difference(expected.logits, expected.cached_logits), 100 * kTolerance);
+}
+
 TEST_P(ParityTest, Bf16PrecisionIsNear) {
   const auto folder = case_folder(GetParam());
   const Expected expected = read_expected(folder / "expected.safetensors");
