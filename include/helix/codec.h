@@ -20,8 +20,9 @@ inline constexpr std::uint32_t kMaxCodebookSize = 4096;
 // How many weights are stored exactly beside the codes; each costs 12 bytes (I64 position, F32
 // value).
 struct OutlierPolicy {
-  // kAuto takes as many as lower the error by more than the same bytes would elsewhere, at most
-  // 0.07 % of the weights (docs/codec.md).
+  // kAuto takes as many as are worth their bytes, at most 0.1 % of the weights, and fewer where
+  // codebook and column scales of a small matrix leave no room within 0.15 bits per weight, but
+  // then up to 0.03 % (docs/codec.md).
   enum class Kind : std::uint8_t { kAuto, kNone, kCount, kFraction };
   Kind kind = Kind::kAuto;
   std::uint64_t count = 0;  // kCount

@@ -232,7 +232,11 @@ CompressedTensor encode(const TensorView& matrix, const EncodeOptions& options) 
   }
   const MatrixBlocks blocks(matrix, tensor.channel_scales);
   const ValueHistogram histogram = points_of(blocks, options.codebook_size);
-  const OutlierChoice choice = search_outliers(histogram, options.codebook_size, options.outliers);
+  const double other_bits =
+      32.0 * static_cast<double>(options.codebook_size + tensor.channel_scales.size()) /
+      static_cast<double>(std::max<std::uint64_t>(blocks.size(), 1));
+  const OutlierChoice choice =
+      search_outliers(histogram, options.codebook_size, options.outliers, other_bits);
   tensor.codebook = choice.levels;
   Assignment(blocks, histogram, choice)
       .run(format_for(options.codebook_size, blocks.size()), tensor);

@@ -128,11 +128,31 @@ TEST(EncodeOutliers, AutoTakesTheOneThatMatters) {
   EXPECT_EQ(tensor.sidecar_positions, (std::vector<std::int64_t>{777}));
 }
 
-TEST(EncodeOutliers, AutoStaysBelowItsCap) {
-  const OwnedMatrix matrix(300, 1000, student_t5(300000, 7));
+TEST(EncodeOutliers, AutoStaysWithinItsBits) {
+  for (const auto& [rows, columns] : std::vector<std::pair<std::uint64_t, std::uint64_t>>{
+           {300, 1000}, {576, 576}, {384, 1536}, {1536, 384}, {512, 2048}}) {
+    const OwnedMatrix matrix(rows, columns, student_t5(rows * columns, 7));
+    for (const ColumnScales scales : {ColumnScales::kAuto, ColumnScales::kNone}) {
+      EncodeOptions options;
+      options.column_scales = scales;
+      const CompressedTensor tensor = encode(matrix.view(), options);
+      const double share = static_cast<double>(tensor.sidecar_positions.size()) /
+                           static_cast<double>(rows * columns);
+      EXPECT_GT(share, 0.0);
+      EXPECT_LE(share, 0.001);
+      if (share > 0.0003) {
+        EXPECT_LE(measure(tensor, matrix.view()).bits_per_weight(), 8.15);
+      }
+    }
+  }
+}
+
+TEST(EncodeOutliers, AutoTakesFewWhereTheRestIsDear) {
+  const OwnedMatrix matrix(192, 576, student_t5(192 * 576, 8));
   const CompressedTensor tensor = encode(matrix.view(), {});
+  ASSERT_EQ(tensor.channel_scales.size(), 576U);  // 0.24 bits with the codebook
   EXPECT_GT(tensor.sidecar_positions.size(), 0U);
-  EXPECT_LE(tensor.sidecar_positions.size(), 210U);
+  EXPECT_LE(tensor.sidecar_positions.size(), 33U);
 }
 
 TEST(EncodeOutliers, HugeWeightsDoNotSpoilTheRest) {

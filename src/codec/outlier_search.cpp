@@ -13,8 +13,14 @@ namespace {
 
 constexpr int kMaxRounds = 4;
 constexpr std::size_t kCoarsePointsPerLevel = 12;
-constexpr double kAutoLargestShare = 0.0007;
 constexpr double kOutlierBits = 96.0;
+// kAuto: what a weight may pay for codebook, factors and outliers, within limits of the latter.
+constexpr double kAutoBits = 0.15;
+constexpr double kAutoLargestShare = 0.001;
+constexpr double kAutoSmallestShare = 0.0003;
+// By squared error alone an outlier would have to earn all its bits. Divergence gains more from
+// outliers than squared error does, so half will do (docs/codec.md).
+constexpr double kPricedBits = kOutlierBits / 2.0;
 
 // 2^x for 0 <= x < 1 from its series, the same everywhere.
 double power_of_two(double x) {
@@ -160,21 +166,22 @@ OutlierChoice search_count(Search& search, const std::vector<float>& plain_level
                 search.improve(search.from_magnitude(n)));
 }
 
-// The error that counts: what would be left if the bits that the outliers take had been spent on
-// finer codes instead, at 6.02 dB per bit.
+// The error that counts: what would be left if the bits that the outliers are priced at had been
+// spent on finer codes instead, at 6.02 dB per bit.
 double priced_error(const OutlierChoice& choice, std::uint64_t element_count) {
   const double bits =
-      kOutlierBits * static_cast<double>(choice.count) / static_cast<double>(element_count);
+      kPricedBits * static_cast<double>(choice.count) / static_cast<double>(element_count);
   return choice.squared_error * power_of_two(2.0 * bits);
 }
 
-OutlierChoice search_auto(Search& search) {
+OutlierChoice search_auto(Search& search, double other_bits) {
   const std::uint64_t elements = search.element_count();
+  const double share =
+      std::clamp((kAutoBits - other_bits) / kOutlierBits, kAutoSmallestShare, kAutoLargestShare);
   const OutlierChoice plain = search.choose(search.fit_all().levels, 0);
   OutlierChoice best = plain;
   double least_price = std::numeric_limits<double>::infinity();
-  const auto largest =
-      static_cast<std::uint64_t>(kAutoLargestShare * static_cast<double>(elements));
+  const auto largest = static_cast<std::uint64_t>(share * static_cast<double>(elements));
   for (std::uint64_t n = largest; n > 0 && plain.squared_error > 0.0; n /= 2) {
     OutlierChoice choice = search_count(search, plain.levels, n);
     const double price = priced_error(choice, elements);
@@ -185,8 +192,8 @@ OutlierChoice search_auto(Search& search) {
   return least_price < plain.squared_error ? best : plain;
 }
 
-OutlierChoice search_policy(Search& search, const OutlierPolicy& policy) {
-  if (policy.kind == OutlierPolicy::Kind::kAuto) return search_auto(search);
+OutlierChoice search_policy(Search& search, const OutlierPolicy& policy, double other_bits) {
+  if (policy.kind == OutlierPolicy::Kind::kAuto) return search_auto(search, other_bits);
   const std::uint64_t n = largest_outlier_count(policy, search.element_count());
   const std::vector<float> levels = search.fit_all().levels;
   return n == 0 ? search.choose(levels, 0) : search_count(search, levels, n);
@@ -208,13 +215,13 @@ std::uint64_t largest_outlier_count(const OutlierPolicy& policy, std::uint64_t w
 }
 
 OutlierChoice search_outliers(const ValueHistogram& histogram, std::uint32_t k,
-                              const OutlierPolicy& policy) {
+                              const OutlierPolicy& policy, double other_bits) {
   double penalty = 0.0;
   Search fine(histogram, k, penalty);
   if (policy.kind == OutlierPolicy::Kind::kNone) return fine.choose(fine.fit_all().levels, 0);
   const ValueHistogram coarse = coarsen(histogram, kCoarsePointsPerLevel * k);
   Search sketch(coarse, k, penalty);
-  const OutlierChoice start = search_policy(sketch, policy);
+  const OutlierChoice start = search_policy(sketch, policy, other_bits);
   if (start.count == 0) return fine.choose(fine.fit_all().levels, 0);
   OutlierChoice choice = fine.improve(fine.choose(start.levels, start.count));
   const bool is_free = policy.kind == OutlierPolicy::Kind::kAuto;

@@ -20,8 +20,9 @@ struct OutlierChoice {
 };
 
 // The codebook of k levels and the `policy`'s number of outliers with the least squared error found
-// by fitting and choosing in turn (docs/codec.md).
+// by fitting and choosing in turn (docs/codec.md). `other_bits` is what a weight pays for codebook
+// and column factors; kAuto takes fewer where that is much.
 OutlierChoice search_outliers(const ValueHistogram& histogram, std::uint32_t k,
-                              const OutlierPolicy& policy);
+                              const OutlierPolicy& policy, double other_bits);
 
 }  // namespace helix
