@@ -17,6 +17,7 @@ with the dense weights in F64.
 from __future__ import annotations
 
 import argparse
+import logging
 import statistics
 import sys
 import time
@@ -204,6 +205,7 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     with torch.no_grad():
         begin = time.perf_counter()
         found = contenders(options.layers)

@@ -14,6 +14,7 @@ from torch import nn
 from helix_substrate.torch import (
     CompressedModule,
     HelixConv1D,
+    HelixEmbedding,
     HelixLinear,
     compress_modules,
     dequantize,
@@ -348,3 +349,33 @@ def test_experts_in_a_list() -> None:
     stir(wrapped)
     wrapped.base_model.model["block"](torch.randn(2, 32)).sum().backward()
     assert all(p.grad is not None for p in wrapped.parameters() if p.requires_grad)
+
+
+def test_adapters_on_a_compressed_embedding() -> None:
+    config = transformers.LlamaConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        vocab_size=300,
+        tie_word_embeddings=False,
+    )
+    model = transformers.LlamaForCausalLM(config).eval()
+    compress_modules(model, embeddings=True)
+    twin = dequantize(copy.deepcopy(model))
+    assert isinstance(model.model.embed_tokens, HelixEmbedding)
+    names = ["embed_tokens", "q_proj"]
+    wrapped, other = with_lora(model, target_modules=names), with_lora(twin, target_modules=names)
+    stir(wrapped, name="lora_")
+    stir(other, name="lora_")
+    loss_of(wrapped).backward()
+    loss_of(other).backward()
+    theirs = dict(other.named_parameters())
+    for name, parameter in wrapped.named_parameters():
+        if parameter.requires_grad:
+            assert relative_error(parameter.grad, theirs[name].grad) <= 1e-5, name
+    before, wanted = hash_of(wrapped), logits(wrapped)
+    wrapped.merge_adapter()
+    assert 0 < relative_error(logits(wrapped), wanted) < 0.02
+    wrapped.unmerge_adapter()
+    assert hash_of(wrapped) == before

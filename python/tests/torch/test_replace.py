@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from matrices import relative_error
 from torch import nn
 
+import helix_substrate
 from helix_substrate.errors import UnsupportedError
 from helix_substrate.torch import HelixEmbedding, HelixLinear, compress_modules, dequantize
 
@@ -160,3 +162,16 @@ def test_dense_modules_of_every_dtype(dtype: torch.dtype) -> None:
     assert 0 < relative_error(module.weight, dense.weight) < 0.02
     x = torch.randn(3, 64).to(dtype)
     assert relative_error(module(x), dense(x)) < 0.02
+
+
+def test_on_the_arrays_of_a_compressed_tensor() -> None:
+    array = np.random.default_rng(0).standard_normal((96, 64)).astype(np.float32)
+    array[5, 7] = 40
+    compressed = helix_substrate.encode(array)
+    module = HelixLinear.from_compressed(compressed, bias=np.ones(96, np.float32))
+    assert np.array_equal(module.weight.numpy(), compressed.decode())
+    assert np.shares_memory(module.indices.numpy(), compressed.indices)
+    x = np.random.default_rng(1).standard_normal((3, 64)).astype(np.float32)
+    assert relative_error(module(torch.from_numpy(x)), torch.from_numpy(x @ array.T + 1)) < 0.02
+    rows = HelixEmbedding.from_compressed(compressed)(torch.tensor([5, 95])).numpy()
+    assert np.array_equal(rows, compressed.decode()[[5, 95]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -38,6 +39,16 @@ def test_copies(kind: str, how: str) -> None:
     twin.codebook.zero_()
     assert_is(module, dense)
     assert twin(torch.randn(2, COLUMNS)).shape == (2, ROWS)
+
+
+@pytest.mark.parametrize("kind", ["sidecar", "u16", "i16", "12 bit"])
+def test_saved_state_loads_as_weights_only(kind: str, tmp_path: Path) -> None:
+    source, dense = linear_of(kind)
+    torch.save(source.state_dict(), tmp_path / "state.pt")
+    target, _ = linear_of("plain")
+    target.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert_is(target, dense)
+    assert_is(target.share_memory(), dense)
 
 
 @pytest.mark.parametrize("kind", KINDS)
