@@ -24,6 +24,7 @@ from helix_substrate.transformers.ties import Ties
 
 logger = logging.get_logger(__name__)
 Options = dict[str, Any]
+DEFAULT_CODEBOOK = 256
 
 
 class CompressingLoading:
@@ -42,6 +43,8 @@ class CompressingLoading:
         self._fused: dict[str, StoredTensor] = {}  # experts: one source tensor for each parameter
         self._saved_setting: str | None = None
         self.dtypes = compat.Dtypes(model)
+        self._config = config
+        self._asked: dict[str, int] = {}  # codebook sizes, by the path of the module
         self.tied: list[str] = []  # parameters that went with the one they are tied to
 
     def prepare(self) -> None:
@@ -60,6 +63,11 @@ class CompressingLoading:
         compat.restore_reading(self._saved_setting)
         self.dtypes.restore(self.model)
         compat.leave_untied(self.model)
+        other = [path for path, size in self._asked.items() if size != DEFAULT_CODEBOOK]
+        names = compat.file_names(self.model, [f"{path}.codebook" for path in other])
+        sizes = [self._asked[path] for path in other]
+        modules = [name.rpartition(".")[0] for name in names]
+        self._config.module_k_map = dict(zip(modules, sizes, strict=True)) or None
 
     def names_to_compress(self) -> set[str]:
         return {*self._options, *self._fused}
@@ -110,6 +118,7 @@ class CompressingLoading:
         if not is_finite(name, dense):
             return dense.to(module.weight.dtype)
         replace(self.model, path, compress_module(module, dense, self._options[name]))
+        self._asked[path] = self._options[name]["codebook_size"]
         self.tied += self.ties.settle(lambda _: False)
         return None
 
@@ -131,6 +140,7 @@ class CompressingLoading:
                     module.weight._is_hf_initialized = True
                 else:
                     module = compress_module(module, dense, options)
+                    self._asked[f"{path}.{index}.{part}"] = options["codebook_size"]
                 block.set_matrix(index, part, module)
         return None
 

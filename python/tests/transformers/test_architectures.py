@@ -101,6 +101,7 @@ def test_sixteen_bit_models(name, compressed, load):
         pytest.skip("this version of transformers cannot save that model")
     model = load(name, compressed(name), dtype=torch.bfloat16)
     assert model.dtype == torch.bfloat16
+    assert all(s.codes.codebook.dtype == torch.float32 for s in shells_of(model).values())
     got = logits_of(model, name).float()
     want = logits_of(dequantised(model), name).float()
     assert (got - want).norm() <= 0.05 * want.norm()

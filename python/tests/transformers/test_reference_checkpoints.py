@@ -73,6 +73,8 @@ def test_saved_again_they_are_written_strictly(name, tmp_path, verify):
     stored = load_file(tmp_path / "model.safetensors")
     assert not any(key.endswith(("sidecar_indices", "codebook_f16")) for key in stored)
     assert all(t.dtype != torch.int16 for t in stored.values())
+    positions = [key for key in stored if key.endswith("sidecar_positions")]
+    assert all(stored[key].dtype == torch.int64 for key in positions)
     verify(tmp_path)
 
 
