@@ -15,12 +15,14 @@ std::size_t padded(std::size_t count, std::size_t multiple) {
 // Batch rows one task prepares.
 constexpr std::size_t kRowsAtOnce = 8;
 
+void for_rows(std::size_t batch, ThreadPool& pool,
+              const std::function<void(std::size_t, std::size_t)>& task) {
+  if (batch <= kRowsAtOnce) return task(0, batch);  // not worth waking anyone
+  for_panels(batch, kRowsAtOnce, pool, task);
+}
+
 void for_batch(std::size_t batch, ThreadPool& pool, const std::function<void(std::size_t)>& task) {
-  if (batch <= kRowsAtOnce) {  // not worth waking anyone
-    for (std::size_t n = 0; n < batch; ++n) task(n);
-    return;
-  }
-  for_panels(batch, kRowsAtOnce, pool, [&](std::size_t begin, std::size_t end) {
+  for_rows(batch, pool, [&](std::size_t begin, std::size_t end) {
     for (std::size_t n = begin; n < end; ++n) task(n);
   });
 }
@@ -49,20 +51,32 @@ std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const fl
   const std::size_t d = state.tensor.vector_size;
   const std::size_t index_columns = state.tensor.index_columns();
   const std::size_t blocks = padded(index_columns, kFixedBlock) / kFixedBlock;
-  auto* values = value_memory.get<std::int16_t>(d * batch * blocks * kFixedBlock);
-  auto* scales = scale_memory.get<float>(d * batch * blocks);
+  const std::size_t group = use == FixedUse::kRows ? kernels.row_group : kernels.panel_group;
+  const std::size_t component_size = batch * blocks;
+  auto* values = value_memory.get<std::int16_t>(d * component_size * kFixedBlock);
+  auto* scales = scale_memory.get<float>(d * component_size);
   const float* inverse = state.inverse_scales.empty() ? nullptr : state.inverse_scales.data();
-  for_batch(batch, pool, [&](std::size_t n) {
+  const auto prepare = [&](std::size_t n, std::size_t block, std::size_t component) {
+    const std::size_t begin = block * kFixedBlock;
+    const std::size_t count = std::min(group * kFixedBlock, index_columns - begin);
+    const std::size_t offset = begin * d + component;
+    const std::size_t at = component * component_size + n;
+    kernels.quantize(x + n * state.columns() + offset,
+                     inverse == nullptr ? nullptr : inverse + offset, count, d,
+                     kernels.column_order, use, values + (at + block * batch) * kFixedBlock,
+                     batch * kFixedBlock, scales + at + block / group * batch, batch);
+  };
+  // Rows of one block lie together, so they are written together.
+  for_rows(batch, pool, [&](std::size_t begin, std::size_t end) {
     for (std::size_t j = 0; j < d; ++j) {
-      const std::size_t at = j * batch * blocks + n;
-      kernels.quantize(x + n * state.columns() + j, inverse == nullptr ? nullptr : inverse + j,
-                       index_columns, d, kernels.column_order, use, values + at * kFixedBlock,
-                       batch * kFixedBlock, scales + at, batch);
+      for (std::size_t block = 0; block < blocks; block += group) {
+        for (std::size_t n = begin; n < end; ++n) prepare(n, block, j);
+      }
     }
   });
   std::vector<FixedInput> inputs;
   for (std::size_t j = 0; j < d; ++j) {
-    const std::size_t at = j * batch * blocks;
+    const std::size_t at = j * component_size;
     inputs.push_back({values + at * kFixedBlock, scales + at, blocks, batch});
   }
   return inputs;

@@ -63,8 +63,9 @@ void prepare_tables(CodebookMatrix::State& state, Precision precision) {
     state.panel_tables = make_bf16_tables(tensor.codebook, tensor.vector_size);
     return;
   }
-  state.panel_tables = make(outlier_headroom(tensor));
-  if (state.panel_tables.relative_error > kLargestTableError) state.panel_tables = state.row_tables;
+  const auto group = static_cast<float>(kernels.panel_group);  // leaves panels fewer bits
+  state.panel_tables = make(group * outlier_headroom(tensor));
+  if (state.panel_tables.relative_error > kLargestTableError) state.panel_tables = make(group);
 }
 
 RowSidecar make_row_sidecar(const CompressedTensor& tensor) {

@@ -21,6 +21,7 @@ namespace {
 constexpr int kLanes = 8;
 constexpr int kTileBatch = 6;
 constexpr std::size_t kRowGroup = 1;
+constexpr std::size_t kPanelGroup = 1;
 constexpr int kFixedTileBatch = 4;
 constexpr int kFixedTileRest = 2;
 
@@ -221,17 +222,17 @@ static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
 }
 
 static void fixed_panel(const FixedTable& table, const std::uint8_t* indices,
-                        std::size_t index_columns, std::size_t row, std::size_t rows,
+                        std::size_t index_stride, std::size_t rows, std::size_t count,
                         std::uint16_t* panel) noexcept {
   const Segments segments = load_segments(table);
-  for (std::size_t done = 0; done < index_columns; done += kFixedBlock) {
+  for (std::size_t done = 0; done < count; done += kFixedBlock) {
     alignas(32) float squares[4][kLanes * kLanes];  // pairs of 16-bit values
     for (std::size_t first = 0; first < kPanelRows; first += kLanes) {
       for (std::size_t r = 0; r < kLanes; ++r) {
         __m256i w[4] = {};
         if (first + r < rows) {
-          const std::uint8_t* from = indices + (row + first + r) * index_columns + done;
-          decode_block(table, segments, from, index_columns - done, w);
+          const std::uint8_t* from = indices + (first + r) * index_stride + done;
+          decode_block(table, segments, from, count - done, w);
         }
         for (std::size_t i = 0; i < 4; ++i) store(squares[i] + r * kLanes, (Vec)w[i]);
       }

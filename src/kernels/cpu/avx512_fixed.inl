@@ -99,17 +99,18 @@ static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
 }
 
 static void fixed_panel(const FixedTable& table, const std::uint8_t* indices,
-                        std::size_t index_columns, std::size_t row, std::size_t rows,
+                        std::size_t index_stride, std::size_t rows, std::size_t count,
                         std::uint16_t* panel) noexcept {
   const Lookup lookup(table);
-  for (std::size_t done = 0; done < index_columns; done += kFixedBlock) {
+  for (std::size_t done = 0; done < count; done += kFixedBlock) {
     alignas(64) float squares[2][kLanes * kLanes];  // pairs of 16-bit values
     for (std::size_t first = 0; first < kPanelRows; first += kLanes) {
       for (std::size_t r = 0; r < kLanes; ++r) {
         __m512i w[2] = {};
         if (first + r < rows) {
-          const std::uint8_t* from = indices + (row + first + r) * index_columns + done;
-          lookup.decode(from, index_columns - done, w);
+          const std::uint8_t* from = indices + (first + r) * index_stride + done;
+          __builtin_prefetch(from + count, 0, 2);  // of the next panel piece
+          lookup.decode(from, count - done, w);
         }
         for (std::size_t i = 0; i < 2; ++i) store(squares[i] + r * kLanes, (Vec)w[i]);
       }

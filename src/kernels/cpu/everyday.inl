@@ -85,8 +85,8 @@ static void rope(float* head, const float* cosines, const float* sines, std::siz
   }
 }
 
-// What 16-bit numbers of a group are multiples of: no magnitude is over 32,767 of it, and nothing
-// that is summed in 32 bits over 65,000. NaN where a number is not finite.
+// What the 16-bit numbers of a group are multiples of, so that they keep FixedInput's bounds. NaN
+// where a number is not finite.
 static inline float group_scale(const float* group, std::size_t count, FixedUse use) {
   Vec totals[2] = {};  // of the positions that fall into the two halves of a vector of 16 bits
   Vec peaks = {};
@@ -101,8 +101,8 @@ static inline float group_scale(const float* group, std::size_t count, FixedUse 
   const float total = sum_lanes(totals[0] + totals[1]);
   if (total - total != 0.0F) return __builtin_nanf("");
   // Two neighbouring positions share a lane of 32 bits.
-  const float summed =
-      use == FixedUse::kPanel ? total : 2.0F * largest_lane(larger(totals[0], totals[1]));
+  const float summed = use == FixedUse::kPanel ? total / kPanelGroup
+                                               : 2.0F * largest_lane(larger(totals[0], totals[1]));
   const float by_sum = summed * (1.0F / 65000.0F);
   const float by_peak = largest_lane(peaks) * (1.0F / 32767.0F);
   return by_peak > by_sum ? by_peak : by_sum;
@@ -132,9 +132,9 @@ static void quantize(const float* x, const float* inverse_scales, std::size_t in
                      std::size_t vector_size, const std::uint8_t* column_order, FixedUse use,
                      std::int16_t* values, std::size_t value_stride, float* scales,
                      std::size_t scale_stride) noexcept {
-  const std::size_t group = kFixedBlock * (use == FixedUse::kRows ? kRowGroup : 1);
+  const std::size_t group = kFixedBlock * (use == FixedUse::kRows ? kRowGroup : kPanelGroup);
   const bool plain = vector_size == 1 && inverse_scales == nullptr;
-  alignas(64) float ordered[kFixedBlock * kRowGroup];
+  alignas(64) float ordered[kFixedBlock * (kRowGroup > kPanelGroup ? kRowGroup : kPanelGroup)];
   for (std::size_t begin = 0; begin < index_columns; begin += group) {
     const std::size_t end = smaller_size(index_columns, begin + group);
     std::size_t blocks = 0;

@@ -10,6 +10,7 @@ static KernelTable everyday_table(Isa isa) {
   table.lookup_u8 = lookup_u8;
   table.lookup_u16 = lookup_u16;
   table.row_group = kRowGroup;
+  table.panel_group = kPanelGroup;
   table.quantize = quantize;
   table.rms_norm = rms_norm;
   table.softmax = softmax;

@@ -46,8 +46,9 @@ struct WeightRows {
 // into the same few sets of the first-level cache.
 //
 // What is summed in 32 bits before a scale is applied has magnitudes of at most 65,000 in all, so
-// that its product with 16-bit weights fits: for panels a block of one column after the other, a
-// group being one block; for rows what falls into one lane in `row_group` blocks.
+// that its product with 16-bit weights fits: for rows what falls into one lane in `row_group`
+// blocks, for panels `panel_group` whole blocks. Panels of two blocks have weights of 15 bits and
+// sums of up to 130,000, so that x, which has the larger error, loses nothing.
 enum class FixedUse : std::uint8_t { kPanel, kRows };
 struct FixedInput {
   const std::int16_t* values;
@@ -101,7 +102,8 @@ struct KernelTable {
   // index_columns apart.
   const std::uint8_t* column_order;  // (64): the column at each position of a block
   bool segmented;                    // looks values up as base, multiplier and residual
-  std::size_t row_group;             // blocks that share a scale of x in fixed_rows
+  std::size_t row_group;             // blocks that share a scale of x in fixed_rows,
+  std::size_t panel_group;           // and in fixed_multiply
   // x (columns) times inverse_scales (or null), every `vector_size`-th column from x on. Blocks of
   // values are `value_stride` apart, scales `scale_stride`.
   void (*quantize)(const float* x, const float* inverse_scales, std::size_t index_columns,
@@ -112,11 +114,15 @@ struct KernelTable {
   void (*fixed_rows)(const FixedTable& table, const std::uint8_t* indices,
                      std::size_t index_columns, std::size_t begin, std::size_t end,
                      const FixedInput& x, bool accumulate, float* y, std::size_t y_stride) noexcept;
+  // `count` columns of `rows` <= panel_rows rows, `index_stride` apart, as a panel; count is padded
+  // to 64, and the other rows become any valid value.
   void (*fixed_panel)(const FixedTable& table, const std::uint8_t* indices,
-                      std::size_t index_columns, std::size_t row, std::size_t rows,
+                      std::size_t index_stride, std::size_t rows, std::size_t count,
                       std::uint16_t* panel) noexcept;
-  // tile (batch, panel_rows) += x * panel / table.scale, for the blocks that x has.
-  void (*fixed_multiply)(const std::uint16_t* panel, const FixedInput& x, float* tile) noexcept;
+  // tile (batch, panel_rows), rows `tile_stride` apart, += x * panel / table.scale, for the blocks
+  // that x has and the first `batch` of its rows.
+  void (*fixed_multiply)(const std::uint16_t* panel, const FixedInput& x, std::size_t batch,
+                         float* tile, std::size_t tile_stride) noexcept;
 
   // BF16 products, null where this instruction set has none. Columns are padded to 32.
   void (*bf16_panel)(const std::byte* weights, std::size_t columns, std::size_t row,

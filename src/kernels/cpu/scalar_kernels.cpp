@@ -9,6 +9,7 @@ namespace {
 constexpr int kLanes = 4;
 constexpr int kTileBatch = 4;
 constexpr std::size_t kRowGroup = 1;
+constexpr std::size_t kPanelGroup = 1;
 
 #include "kernels/cpu/lanes.inl"
 
