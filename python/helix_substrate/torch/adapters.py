@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torch import nn
 
-from helix_substrate.torch.linear import HelixLinear
+from helix_substrate.torch.linear import CompressedProduct
 from helix_substrate.torch.lora import HelixLinearSTE
 
 FORMAT = "helix-lora"
@@ -28,13 +28,14 @@ def prepare_for_lora(
     alpha: float = 16.0,
     dropout: float = 0.0,
 ) -> list[str]:
-    """Freezes the model and puts an adapter beside its HelixLinear modules; returns their names.
+    """Freezes the model and puts an adapter beside its HelixLinear modules (and HelixConv1D).
 
-    `target_modules`: last parts of names ("q_proj") or globs over whole ones; all when None. A
-    module found under several names gets one adapter. Raises ValueError where nothing matches.
+    Returns their names. `target_modules`: last parts of names ("q_proj") or globs over whole ones;
+    all when None. A module found under several names gets one adapter. Raises ValueError where
+    nothing matches.
     """
     targets = None if target_modules is None else tuple(target_modules)
-    found = _paths(model, HelixLinear)
+    found = _paths(model, CompressedProduct)
     chosen = {module: paths for module, paths in found.items() if _is_target(paths, targets)}
     if not chosen:
         raise ValueError(f"no HelixLinear among the modules matches {targets or 'the model'}")
@@ -63,7 +64,7 @@ def unmerge_adapters(model: nn.Module) -> None:
 
 
 def remove_adapters(model: nn.Module) -> nn.Module:
-    """Puts every HelixLinear back in place; what is merged stays merged."""
+    """Puts every compressed module back in place; what is merged stays merged."""
     for module, paths in _paths(model, HelixLinearSTE).items():
         for path in paths:
             _put(model, path, module.base)
@@ -114,13 +115,12 @@ def load_adapters(model: nn.Module, path: str | Path) -> list[str]:
         module = _with_wrapper(model, name)
         a, b = tensors[f"{name}.lora_A"], tensors[f"{name}.lora_B"]
         module.enable_lora(setting["rank"], setting["alpha"], setting["dropout"], a.dtype)
-        module.lora_A.data.copy_(a)
-        module.lora_B.data.copy_(b)
+        module.load_adapter_state_dict({"lora_A": a, "lora_B": b})
     return list(settings)
 
 
 def _check_fits(module: nn.Module | None, tensors: dict, name: str, path: str | Path) -> None:
-    if not isinstance(module, (HelixLinear, HelixLinearSTE)):
+    if not isinstance(module, (CompressedProduct, HelixLinearSTE)):
         raise ValueError(f"{path}: the model has no compressed module {name}")
     for part, place, size in (("A", 1, module.in_features), ("B", 0, module.out_features)):
         tensor = tensors.get(f"{name}.lora_{part}")
@@ -153,7 +153,12 @@ def _is_target(paths: list[str], targets: tuple[str, ...] | None) -> bool:
 
 
 def _attach(
-    model: nn.Module, module: HelixLinear, paths: list[str], rank: int, alpha: float, dropout: float
+    model: nn.Module,
+    module: CompressedProduct,
+    paths: list[str],
+    rank: int,
+    alpha: float,
+    dropout: float,
 ) -> str:
     wrapper = HelixLinearSTE(module).enable_lora(rank, alpha, dropout)
     for path in paths:
@@ -166,7 +171,7 @@ def _with_wrapper(model: nn.Module, name: str) -> HelixLinearSTE:
     if isinstance(module, HelixLinearSTE):
         return module
     wrapper = HelixLinearSTE(module)
-    for path in _paths(model, HelixLinear)[module]:
+    for path in _paths(model, CompressedProduct)[module]:
         _put(model, path, wrapper)
     return wrapper
 

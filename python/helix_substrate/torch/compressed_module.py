@@ -25,7 +25,7 @@ class CompressedModule(torch.nn.Module):
     `dequantize` gives) and leave the codes as they are; `.to(device)` moves them.
     """
 
-    _transposed = False  # whether `weight` is the transpose of the stored matrix
+    transposed = False  # whether `weight` is the transpose of the stored matrix
     _tied: tuple[CompressedModule] | None  # in a tuple, so that it is no submodule
 
     def _hold(self, rows: int, columns: int, dtype: torch.dtype | None) -> None:
@@ -91,7 +91,7 @@ class CompressedModule(torch.nn.Module):
 
     @property
     def weight_shape(self) -> tuple[int, int]:
-        return (self.columns, self.rows) if self._transposed else (self.rows, self.columns)
+        return (self.columns, self.rows) if self.transposed else (self.rows, self.columns)
 
     @property
     def weight(self) -> Tensor:
@@ -100,10 +100,11 @@ class CompressedModule(torch.nn.Module):
         """
         return self.dequantize() if torch.compiler.is_compiling() else DecodedWeight(self)
 
-    def dequantize(self) -> Tensor:
-        """The dense matrix as a new plain tensor, of the shape and dtype of `weight`."""
-        dense = torch.ops.helix.decode(*self.codes, self.rows, self.columns, self._module_dtype)
-        return dense.T.contiguous() if self._transposed else dense
+    def dequantize(self, dtype: torch.dtype | None = None) -> Tensor:
+        """The dense matrix as a new plain tensor, shaped like `weight`, by default in its dtype."""
+        dtype = dtype or self._module_dtype
+        dense = torch.ops.helix.decode(*self.codes, self.rows, self.columns, dtype)
+        return dense.T.contiguous() if self.transposed else dense
 
     def assign_weight(self, dense: Tensor, **options: Any) -> dict[str, float]:
         """Encodes `dense`, of the shape of `weight`, and keeps the codes it had before.
@@ -116,7 +117,7 @@ class CompressedModule(torch.nn.Module):
         if tuple(dense.shape) != self.weight_shape:
             raise ValueError(f"weight of {list(self.weight_shape)}: got {list(dense.shape)}")
         stored = dense.detach().to(self.device)
-        stored = stored.T if self._transposed else stored
+        stored = stored.T if self.transposed else stored
         if self._previous and self._previous[-1].are_wanted(stored):
             self.restore_previous_codes()
             return {}

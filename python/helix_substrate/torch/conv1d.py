@@ -12,7 +12,7 @@ from helix_substrate.torch.linear import CompressedProduct
 class HelixConv1D(CompressedProduct, Conv1D):
     """y = x W + bias: (..., nx) -> (..., nf). `weight` is (nx, nf), the codes are of (nf, nx)."""
 
-    _transposed = True
+    transposed = True
 
     def __init__(
         self, in_features: int, out_features: int, dtype: torch.dtype | None = None

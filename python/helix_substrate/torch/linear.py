@@ -70,7 +70,7 @@ class CompressedProduct(CompressedModule):
     @classmethod
     def from_dense(cls: type[Product], dense: Any, **options: Any) -> Product:
         """Encodes the dense module (options of `helix_substrate.encode`); its bias is shared."""
-        weight = dense.weight.T if cls._transposed else dense.weight
+        weight = dense.weight.T if cls.transposed else dense.weight
         codes, _ = encode(weight, **options)
         rows, columns = weight.shape
         module = cls.from_codes(codes, columns, rows, dense.bias, weight.dtype)

@@ -16,18 +16,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from helix_substrate.torch.linear import HelixLinear
+from helix_substrate.torch.linear import CompressedProduct
 
 
 class HelixLinearSTE(nn.Module):
-    """A HelixLinear with an adapter beside it.
+    """A HelixLinear (or HelixConv1D) with an adapter beside it.
 
     Without an adapter, or while it is merged, it computes what `base` does. `lora_A` (rank, in)
     and `lora_B` (out, rank) are the only trainable parameters. B starts at zero, so enabling an
     adapter changes nothing until it is trained.
     """
 
-    def __init__(self, base: HelixLinear) -> None:
+    def __init__(self, base: CompressedProduct) -> None:
         super().__init__()
         self.base = base.requires_grad_(False)
         self.register_parameter("lora_A", None)
@@ -106,10 +106,10 @@ class HelixLinearSTE(nn.Module):
         self._require_adapter()
         if self.merged:
             raise RuntimeError("the adapter is merged already")
-        dense = torch.ops.helix.decode(
-            *self.base.codes, self.base.rows, self.base.columns, torch.float32
-        )
-        lost = self.base.assign_weight(dense + self.delta_weight(), **options)
+        base = self.base
+        delta = self.delta_weight().to(torch.float32)
+        delta = delta.T if base.transposed else delta
+        lost = base.assign_weight(base.dequantize(torch.float32) + delta, **options)
         self.merged = True
         return lost
 
@@ -123,6 +123,18 @@ class HelixLinearSTE(nn.Module):
     def adapter_state_dict(self) -> dict[str, Tensor]:
         self._require_adapter()
         return {"lora_A": self.lora_A.detach(), "lora_B": self.lora_B.detach()}
+
+    def load_adapter_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Numbers for the adapter that it has."""
+        self._require_adapter()
+        for part, parameter in (("lora_A", self.lora_A), ("lora_B", self.lora_B)):
+            if state[part].shape != parameter.shape:
+                raise ValueError(
+                    f"{part} of {list(parameter.shape)}: got {list(state[part].shape)}"
+                )
+        with torch.no_grad():
+            self.lora_A.copy_(state["lora_A"])
+            self.lora_B.copy_(state["lora_B"])
 
     def _require_adapter(self) -> None:
         if self.rank == 0:

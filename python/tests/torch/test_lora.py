@@ -13,6 +13,7 @@ from matrices import relative_error
 from torch import nn
 
 from helix_substrate.torch import (
+    CompressedModule,
     HelixLinear,
     HelixLinearSTE,
     adapters,
@@ -52,7 +53,7 @@ def hash_of(model: nn.Module) -> str:
     """Of every code in the model, whatever wraps it."""
     digest = hashlib.sha256()
     for module in model.modules():
-        if isinstance(module, HelixLinear):
+        if isinstance(module, CompressedModule):
             for tensor in module.state_dict().values():
                 digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
@@ -239,3 +240,30 @@ def test_adapters_compile(model) -> None:
     assert torch.allclose(compiled(x), model(x), atol=1e-5)
     compiled(x).sum().backward()
     assert all(module.lora_A.grad is not None for module in adapters(model).values())
+
+
+def test_conv1d_modules() -> None:
+    pytest.importorskip("transformers")
+    from transformers.pytorch_utils import Conv1D
+
+    model = nn.Sequential(Conv1D(64, 32), nn.Tanh(), Conv1D(32, 64))
+    compress_modules(model, conv1d=True)
+    before, x = hash_of(model), torch.randn(5, 32)
+    prepare_for_lora(model, rank=2)
+    for module in adapters(model).values():
+        nn.init.normal_(module.lora_B, std=0.1)
+    wanted = model(x)
+    merge_adapters(model)
+    assert 0 < relative_error(model(x), wanted) < 0.03
+    unmerge_adapters(model)
+    assert hash_of(model) == before
+    assert torch.equal(model(x), wanted)
+
+
+def test_adapter_numbers_that_do_not_fit() -> None:
+    module = HelixLinearSTE(HelixLinear.from_dense(nn.Linear(32, 64))).enable_lora(2)
+    state = {key: value + 1 for key, value in module.adapter_state_dict().items()}
+    module.load_adapter_state_dict(state)
+    assert torch.equal(module.lora_B, torch.ones(64, 2))
+    with pytest.raises(ValueError, match=r"lora_A of \[2, 32\]: got \[3, 32\]"):
+        module.load_adapter_state_dict({**state, "lora_A": torch.zeros(3, 32)})

@@ -77,7 +77,9 @@ def loss_of(model: nn.Module) -> torch.Tensor:
 def test_all_linear_attaches_everywhere_and_decodes_nothing(model, monkeypatch) -> None:
     decoded = []
     decode = CompressedModule.dequantize
-    monkeypatch.setattr(CompressedModule, "dequantize", lambda m: decoded.append(m) or decode(m))
+    monkeypatch.setattr(
+        CompressedModule, "dequantize", lambda m, *_: decoded.append(m) or decode(m)
+    )
     before = logits(model)
     wrapped = with_lora(model)
     layers = [m for m in wrapped.modules() if isinstance(m, peft.tuners.lora.Linear)]

@@ -30,7 +30,7 @@ def decodes(monkeypatch) -> list[CompressedModule]:
     """Every module that was decoded, in order."""
     seen: list[CompressedModule] = []
     decode = CompressedModule.dequantize
-    monkeypatch.setattr(CompressedModule, "dequantize", lambda m: seen.append(m) or decode(m))
+    monkeypatch.setattr(CompressedModule, "dequantize", lambda m, *_: seen.append(m) or decode(m))
     return seen
 
 
