@@ -25,13 +25,12 @@ OutlierPolicy outlier_policy(const nb::object& value) {
     } else if (name != "auto") {
       refuse("outliers", value, expected);
     }
-  } else if (nb::isinstance<nb::bool_>(value)) {
-    refuse("outliers", value, expected);
   } else if (nb::isinstance<nb::float_>(value)) {
     policy.kind = OutlierPolicy::Kind::kFraction;
     policy.fraction = nb::cast<double>(value);
     if (!(policy.fraction >= 0.0 && policy.fraction <= 1.0)) refuse("outliers", value, expected);
-  } else if (std::uint64_t count = 0; nb::try_cast(value, count)) {
+  } else if (std::uint64_t count = 0;
+             !nb::isinstance<nb::bool_>(value) && nb::try_cast(value, count)) {
     policy.kind = OutlierPolicy::Kind::kCount;
     policy.count = count;
   } else {
