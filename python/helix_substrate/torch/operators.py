@@ -154,7 +154,7 @@ def _decode(*arguments: Any) -> Tensor:
 def linear(x: Tensor, codes: Codes, bias: Tensor | None, rows: int, columns: int) -> Tensor:
     """torch.ops.helix.linear, past the dispatcher where nothing would listen there.
 
-    That saves half of the 24 us that a call costs besides the product.
+    That saves 10 of the 24 us that a call takes on a small matrix.
     """
     grad = x.requires_grad or (bias is not None and bias.requires_grad)
     if (grad and torch.is_grad_enabled()) or torch.compiler.is_compiling() or _is_watched(x):

@@ -243,7 +243,7 @@ def test_adapters_compile(model) -> None:
 
 
 def test_conv1d_modules() -> None:
-    pytest.importorskip("transformers")
+    pytest.importorskip("transformers.pytorch_utils")
     from transformers.pytorch_utils import Conv1D
 
     model = nn.Sequential(Conv1D(64, 32), nn.Tanh(), Conv1D(32, 64))

@@ -11,7 +11,11 @@ import torch
 from matrices import relative_error
 from torch import nn
 
-from helix_substrate.torch import (
+pytest.importorskip("transformers.pytorch_utils")  # a folder of tests is called transformers too
+transformers = pytest.importorskip("transformers")
+peft = pytest.importorskip("peft")
+
+from helix_substrate.torch import (  # noqa: E402  HelixConv1D needs transformers
     CompressedModule,
     HelixConv1D,
     HelixEmbedding,
@@ -20,8 +24,6 @@ from helix_substrate.torch import (
     dequantize,
 )
 
-transformers = pytest.importorskip("transformers")
-peft = pytest.importorskip("peft")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 FIXTURE = Path(__file__).resolve().parents[3] / "tests" / "fixtures" / "tiny-llama"

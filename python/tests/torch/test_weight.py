@@ -180,7 +180,7 @@ def test_of_an_embedding_and_of_a_tied_head() -> None:
 
 
 def test_of_a_conv1d_is_transposed() -> None:
-    pytest.importorskip("transformers")
+    pytest.importorskip("transformers.pytorch_utils")
     from transformers.pytorch_utils import Conv1D
 
     from helix_substrate.torch import HelixConv1D
