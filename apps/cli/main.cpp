@@ -62,15 +62,15 @@ int report(ErrorCode code, const char* message) {
 }  // namespace helix::cli
 
 int main(int argc, char** argv) {
-  using namespace helix;
+  namespace cli = helix::cli;
   cli::install_signal_handlers();
   try {
     return cli::run(argc, argv);
-  } catch (const Error& fault) {
+  } catch (const helix::Error& fault) {
     return cli::report(fault.code(), fault.what());
   } catch (const std::bad_alloc&) {
-    return cli::report(ErrorCode::kOutOfMemory, "not enough memory");
+    return cli::report(helix::ErrorCode::kOutOfMemory, "not enough memory");
   } catch (const std::exception& fault) {
-    return cli::report(ErrorCode::kInternal, fault.what());
+    return cli::report(helix::ErrorCode::kInternal, fault.what());
   }
 }

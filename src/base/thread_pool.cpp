@@ -126,8 +126,12 @@ struct ThreadPool::State {
 };
 
 ThreadPool::ThreadPool(std::size_t thread_count) : state_(std::make_unique<State>()) {
-  for (std::size_t i = 1; i < thread_count; ++i) {
-    state_->workers.emplace_back([state = state_.get()] { state->serve(); });
+  if (thread_count > 1) state_->workers.reserve(thread_count - 1);
+  try {
+    for (std::size_t i = 1; i < thread_count; ++i) {
+      state_->workers.emplace_back([state = state_.get()] { state->serve(); });
+    }
+  } catch (const std::system_error&) {  // the threads that there are will do
   }
 }
 

@@ -1,9 +1,11 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -104,6 +106,21 @@ TEST(ThreadPool, of_one_works_on_the_calling_thread) {
 }
 
 TEST(HardwareThreads, is_at_least_one) { EXPECT_GE(hardware_threads(), 1U); }
+
+TEST(ThreadPool, takes_the_threads_that_the_system_grants) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer needs the address space";
+#endif
+  const auto run_in_little_space = [] {
+    const rlimit limit = {512U << 20, 512U << 20};  // a thread takes 8 MB of stack
+    if (::setrlimit(RLIMIT_AS, &limit) != 0) std::_Exit(2);
+    ThreadPool pool(1000);
+    std::atomic<int> runs = 0;
+    pool.run(100, [&](std::size_t) { ++runs; });
+    std::_Exit(pool.thread_count() < 1000 && runs == 100 ? 0 : 1);
+  };
+  EXPECT_EXIT(run_in_little_space(), ::testing::ExitedWithCode(0), "");
+}
 
 }  // namespace
 }  // namespace helix
