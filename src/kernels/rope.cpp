@@ -157,11 +157,11 @@ RopeAngles rope_angles(const RopeFrequencies& frequencies,
 }
 
 void apply_rope(const RopeAngles& angles, std::size_t heads, std::size_t head_dim,
-                std::span<float> x) {
+                std::span<float> x, std::size_t first_token) {
   const std::size_t half = head_dim / 2;
   const std::size_t token_size = heads * head_dim;
   if (head_dim % 2 != 0 || token_size == 0 || x.size() % token_size != 0 ||
-      angles.cosines.size() != x.size() / token_size * half ||
+      angles.cosines.size() < (first_token + x.size() / token_size) * half ||
       angles.sines.size() != angles.cosines.size()) {
     throw_error(ErrorCode::kInvalidArgument, "rotating ", x.size(), " numbers of ", heads,
                 " heads of ", head_dim, " by ", angles.cosines.size(), " angles");
@@ -169,8 +169,9 @@ void apply_rope(const RopeAngles& angles, std::size_t heads, std::size_t head_di
   const KernelTable& kernels = active_kernels();
   for (std::size_t token = 0; token < x.size() / token_size; ++token) {
     for (std::size_t head = 0; head < heads; ++head) {
-      kernels.rope(x.data() + token * token_size + head * head_dim,
-                   angles.cosines.data() + token * half, angles.sines.data() + token * half, half);
+      const std::size_t at = (first_token + token) * half;
+      kernels.rope(x.data() + token * token_size + head * head_dim, angles.cosines.data() + at,
+                   angles.sines.data() + at, half);
     }
   }
 }

@@ -54,9 +54,9 @@ RopeAngles rope_angles(const RopeFrequencies& frequencies,
                        std::span<const std::uint32_t> positions);
 
 // Rotates x (tokens, heads, head_dim) in place, the first half of a head against the second (the
-// layout of Hugging Face checkpoints); `angles` has one row per token. Throws
-// Error(kInvalidArgument) where sizes do not fit.
+// layout of Hugging Face checkpoints); `angles` has one row per token, x starts at `first_token` of
+// them. Throws Error(kInvalidArgument) where sizes do not fit.
 void apply_rope(const RopeAngles& angles, std::size_t heads, std::size_t head_dim,
-                std::span<float> x);
+                std::span<float> x, std::size_t first_token = 0);
 
 }  // namespace helix

@@ -117,9 +117,16 @@ TEST(ApplyRope, RotatesHalfAgainstHalf) {
     auto x = before;
     apply_rope(angles, heads, head_dim, x);
     EXPECT_LE(kernel_test::relative_error(x, expected), 2e-7) << isa_name(isa);
+    auto parts = before;  // token by token
+    for (std::size_t token = 0; token < positions.size(); ++token) {
+      const std::size_t size = heads * head_dim;
+      apply_rope(angles, heads, head_dim, std::span(parts).subspan(token * size, size), token);
+    }
+    EXPECT_EQ(parts, x) << isa_name(isa);
   }
-  std::vector<float> short_one(heads * head_dim);
-  EXPECT_THROW(apply_rope(angles, heads, head_dim, short_one), Error);
+  std::vector<float> token(heads * head_dim);
+  EXPECT_THROW(apply_rope(angles, heads, head_dim, token, 3), Error);
+  EXPECT_THROW(apply_rope(angles, heads, head_dim + 2, token), Error);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <span>
 
 namespace helix {
 
@@ -14,6 +15,10 @@ class Scratch {
   template <typename Element>
   Element* get(std::size_t count) {
     return static_cast<Element*>(reserve(count * sizeof(Element)));
+  }
+  template <typename Element>
+  std::span<Element> span(std::size_t count) {
+    return {get<Element>(count), count};
   }
 
  private:

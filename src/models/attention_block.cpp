@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+#include "kernels/scratch.h"
+#include "models/row_parts.h"
+
 namespace helix {
 namespace {
 
@@ -37,16 +40,28 @@ std::uint64_t AttentionBlock::weight_bytes() const {
 
 void AttentionBlock::run(std::span<const float> x, const TokenBatch& batch, std::span<float> out,
                          ThreadPool& pool) const {
-  std::vector<float> queries(batch.rows * query_.rows());
-  std::vector<float> keys(batch.rows * key_.rows());
-  std::vector<float> values(batch.rows * value_.rows());
+  thread_local Scratch query_memory;
+  thread_local Scratch key_memory;
+  thread_local Scratch value_memory;
+  const auto queries = query_memory.span<float>(batch.rows * query_.rows());
+  const auto keys = key_memory.span<float>(batch.rows * key_.rows());
+  const auto values = value_memory.span<float>(batch.rows * value_.rows());
   query_.multiply(x, batch.rows, queries, pool);
   key_.multiply(x, batch.rows, keys, pool);
   value_.multiply(x, batch.rows, values, pool);
-  apply_rope(batch.angles, shape_.query_heads, shape_.head_dim, queries);
-  apply_rope(batch.angles, shape_.key_heads, shape_.head_dim, keys);
+  rotate(batch, shape_.query_heads, queries, pool);
+  rotate(batch, shape_.key_heads, keys, pool);
   attend(queries, keys, values, batch, queries, pool);
   output_.multiply(queries, batch.rows, out, pool);
+}
+
+void AttentionBlock::rotate(const TokenBatch& batch, std::size_t heads, std::span<float> x,
+                            ThreadPool& pool) const {
+  const std::size_t width = heads * shape_.head_dim;
+  split_rows(batch.rows, pool, [&](std::size_t begin, std::size_t end) {
+    apply_rope(batch.angles, heads, shape_.head_dim,
+               x.subspan(begin * width, (end - begin) * width), begin);
+  });
 }
 
 void AttentionBlock::attend(std::span<const float> queries, std::span<const float> keys,
@@ -56,9 +71,12 @@ void AttentionBlock::attend(std::span<const float> queries, std::span<const floa
   std::vector<AttentionSequence> sequences;
   for (const TokenBatch::Part& part : batch.parts) {
     const KeyValueCache cache = part.cache->layer(layer_);
-    append_to_cache(shape_, cache, part.first_position,
-                    keys.subspan(part.first_row * width, part.rows * width),
-                    values.subspan(part.first_row * width, part.rows * width));
+    split_rows(part.rows, pool, [&](std::size_t begin, std::size_t end) {
+      const std::size_t at = (part.first_row + begin) * width;
+      const std::size_t size = (end - begin) * width;
+      append_to_cache(shape_, cache, part.first_position + begin, keys.subspan(at, size),
+                      values.subspan(at, size));
+    });
     sequences.push_back({.cache = cache, .position = part.first_position, .tokens = part.rows});
   }
   attention(shape_, sequences, queries, out, pool);

@@ -39,6 +39,8 @@ class AttentionBlock {
   std::uint64_t weight_bytes() const;
 
  private:
+  void rotate(const TokenBatch& batch, std::size_t heads, std::span<float> x,
+              ThreadPool& pool) const;
   void attend(std::span<const float> queries, std::span<const float> keys,
               std::span<const float> values, const TokenBatch& batch, std::span<float> out,
               ThreadPool& pool) const;

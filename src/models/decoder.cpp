@@ -6,6 +6,7 @@
 
 #include "base/message.h"
 #include "kernels/rms_norm.h"
+#include "kernels/scratch.h"
 #include "kernels/swiglu.h"
 #include "models/row_parts.h"
 
@@ -68,18 +69,21 @@ std::unique_ptr<SequenceState> Decoder::new_state(std::size_t capacity) const {
 void Decoder::forward(std::span<const SequenceStep> steps, std::span<float> hidden,
                       ThreadPool& pool, const Hooks& hooks) const {
   const TokenBatch batch = place(steps);
-  std::vector<float> x(batch.rows * config_.hidden_size);
-  std::vector<float> normed(x.size());
-  std::vector<float> change(x.size());
+  thread_local Scratch x_memory;
+  thread_local Scratch normed_memory;
+  thread_local Scratch change_memory;
+  const auto x = x_memory.span<float>(batch.rows * config_.hidden_size);
+  const auto normed = normed_memory.span<float>(x.size());
+  const auto change = change_memory.span<float>(x.size());
   read_embeddings(steps, x);
   for (const Layer& layer : layers_) {
     hooks.check_cancelled();
     norm(x, layer.attention_norm, normed, pool);
     layer.attention.run(normed, batch, change, pool);
-    add(change, x);
+    add_rows(change, x, pool);
     norm(x, layer.feed_forward_norm, normed, pool);
     layer.feed_forward.run(normed, batch.rows, change, pool);
-    add(change, x);
+    add_rows(change, x, pool);
   }
   norm(x, final_norm_, hidden, pool);
   for (const TokenBatch::Part& part : batch.parts) {
@@ -148,6 +152,14 @@ void Decoder::norm(std::span<const float> x, std::span<const float> weight, std:
   split_rows(x.size() / width, pool, [&](std::size_t begin, std::size_t end) {
     rms_norm(x.subspan(begin * width, (end - begin) * width), weight, config_.norm_epsilon,
              out.subspan(begin * width, (end - begin) * width));
+  });
+}
+
+void Decoder::add_rows(std::span<const float> change, std::span<float> x, ThreadPool& pool) const {
+  const std::size_t width = config_.hidden_size;
+  split_rows(x.size() / width, pool, [&](std::size_t begin, std::size_t end) {
+    add(change.subspan(begin * width, (end - begin) * width),
+        x.subspan(begin * width, (end - begin) * width));
   });
 }
 

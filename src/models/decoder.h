@@ -42,6 +42,7 @@ class Decoder final : public CausalModel {
   void read_embeddings(std::span<const SequenceStep> steps, std::span<float> x) const;
   void norm(std::span<const float> x, std::span<const float> weight, std::span<float> out,
             ThreadPool& pool) const;
+  void add_rows(std::span<const float> change, std::span<float> x, ThreadPool& pool) const;
 
   DecoderConfig config_;
   std::unique_ptr<WeightSource> weights_;

@@ -1,7 +1,6 @@
 #include "models/feed_forward.h"
 
-#include <vector>
-
+#include "kernels/scratch.h"
 #include "kernels/swiglu.h"
 #include "models/row_parts.h"
 
@@ -19,13 +18,15 @@ FeedForward::FeedForward(const DecoderConfig& config, const std::string& name,
 void FeedForward::run(std::span<const float> x, std::size_t rows, std::span<float> out,
                       ThreadPool& pool) const {
   const std::size_t width = gate_.rows();
-  std::vector<float> gate(rows * width);
-  std::vector<float> up(rows * width);
+  thread_local Scratch gate_memory;
+  thread_local Scratch up_memory;
+  const auto gate = gate_memory.span<float>(rows * width);
+  const auto up = up_memory.span<float>(rows * width);
   gate_.multiply(x, rows, gate, pool);
   up_.multiply(x, rows, up, pool);
   split_rows(rows, pool, [&](std::size_t begin, std::size_t end) {
-    const std::span<float> part = std::span(gate).subspan(begin * width, (end - begin) * width);
-    silu_multiply(part, std::span(up).subspan(begin * width, part.size()), part);
+    const std::span<float> part = gate.subspan(begin * width, (end - begin) * width);
+    silu_multiply(part, up.subspan(begin * width, part.size()), part);
   });
   down_.multiply(gate, rows, out, pool);
 }
