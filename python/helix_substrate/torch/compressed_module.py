@@ -107,34 +107,49 @@ class CompressedModule(torch.nn.Module):
         return dense.T.contiguous() if self.transposed else dense
 
     def assign_weight(self, dense: Tensor, **options: Any) -> dict[str, float]:
-        """Encodes `dense`, of the shape of `weight`, and keeps the codes it had before.
+        """`encode_weight`, but where `dense` is what an unmerge gives, the earlier codes come back.
 
-        Where `dense` is what an unmerge gives, those codes come back instead, bit for bit.
-        Returns what the encoding loses (empty where nothing was encoded).
+        Then nothing is encoded, the codes are the same bytes again, and the result is empty.
         """
         if self._tied is not None:
             return self._tied[0].assign_weight(dense, **options)
-        if tuple(dense.shape) != self.weight_shape:
-            raise ValueError(f"weight of {list(self.weight_shape)}: got {list(dense.shape)}")
-        stored = dense.detach().to(self.device)
-        stored = stored.T if self.transposed else stored
-        if self._previous and self._previous[-1].are_wanted(stored):
+        if self._previous and self._previous[-1].are_wanted(self._as_stored(dense)):
             self.restore_previous_codes()
             return {}
+        return self.encode_weight(dense, **options)
+
+    def encode_weight(self, dense: Tensor, **options: Any) -> dict[str, float]:
+        """Encodes `dense`, of the shape of `weight`, and keeps the codes it had before.
+
+        The options are those of `helix_substrate.encode`. Returns what is lost: snr_db, ...
+        """
+        if self._tied is not None:
+            return self._tied[0].encode_weight(dense, **options)
+        stored = self._as_stored(dense)
         codes, metrics = encode(stored, **options)
         self._previous.append(PreviousCodes(self.codes, codes, stored))
         self._set_codes(codes)
         return metrics
 
+    def _as_stored(self, dense: Tensor) -> Tensor:
+        if tuple(dense.shape) != self.weight_shape:
+            raise ValueError(f"weight of {list(self.weight_shape)}: got {list(dense.shape)}")
+        stored = dense.detach().to(self.device)
+        return stored.T if self.transposed else stored
+
     def restore_previous_codes(self) -> None:
-        """Takes the codes from before the last assignment back. Raises where there was none."""
+        """Takes the codes from before the last encoding back. Raises where there was none."""
+        if self._tied is not None:
+            self._tied[0].restore_previous_codes()
+            return
         if not self._previous:
             raise RuntimeError("no earlier codes are kept: no weight was assigned")
         self._set_codes(self._previous.pop().codes)
 
     def forget_previous_codes(self) -> None:
         """Frees the codes that are kept for an unmerge."""
-        self._previous.clear()
+        holder = self if self._tied is None else self._tied[0]
+        holder._previous.clear()
 
     # What nn.Module does with parameters and buffers
 

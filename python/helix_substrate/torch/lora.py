@@ -109,7 +109,7 @@ class HelixLinearSTE(nn.Module):
         base = self.base
         delta = self.delta_weight().to(torch.float32)
         delta = delta.T if base.transposed else delta
-        lost = base.assign_weight(base.dequantize(torch.float32) + delta, **options)
+        lost = base.encode_weight(base.dequantize(torch.float32) + delta, **options)
         self.merged = True
         return lost
 

@@ -267,3 +267,16 @@ def test_adapter_numbers_that_do_not_fit() -> None:
     assert torch.equal(module.lora_B, torch.ones(64, 2))
     with pytest.raises(ValueError, match=r"lora_A of \[2, 32\]: got \[3, 32\]"):
         module.load_adapter_state_dict({**state, "lora_A": torch.zeros(3, 32)})
+
+
+def test_a_merge_that_undoes_another_can_be_unmerged_too() -> None:
+    module = HelixLinearSTE(HelixLinear.from_dense(nn.Linear(32, 64))).enable_lora(2)
+    nn.init.normal_(module.lora_B, std=0.1)
+    state = {key: value.clone() for key, value in module.adapter_state_dict().items()}
+    module.merge_lora()
+    merged = module.base.dequantize()
+    module.disable_lora()
+    module.enable_lora(2).load_adapter_state_dict({**state, "lora_B": -state["lora_B"]})
+    assert module.merge_lora()["snr_db"] > 30
+    module.unmerge_lora()
+    assert torch.equal(module.base.dequantize(), merged)

@@ -116,7 +116,7 @@ def test_assignment_encodes(module, dense, how: str) -> None:
     elif how == "parameter":
         module.weight = nn.Parameter(new)
     else:
-        assert module.assign_weight(new)["snr_db"] > 30
+        assert module.encode_weight(new)["snr_db"] > 30
     assert 0 < relative_error(module.dequantize(), new) < 0.03
     x = torch.randn(2, COLUMNS)
     assert relative_error(module(x), x.double() @ module.dequantize().double().T) <= 1e-5
@@ -177,6 +177,12 @@ def test_of_an_embedding_and_of_a_tied_head() -> None:
     head.weight.data = new
     assert relative_error(embedding(torch.arange(ROWS)), new) < 0.03
     assert torch.equal(head.dequantize(), embedding.dequantize())
+    head.restore_previous_codes()
+    assert relative_error(embedding(torch.arange(ROWS)), new) > 0.5
+    head.encode_weight(new)
+    head.forget_previous_codes()
+    with pytest.raises(RuntimeError, match="no earlier codes"):
+        embedding.restore_previous_codes()
 
 
 def test_of_a_conv1d_is_transposed() -> None:
