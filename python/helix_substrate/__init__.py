@@ -29,7 +29,8 @@ _NAMES = {
         InvalidArgumentError IoError NotFoundError OutOfMemoryError UnsupportedError""",
     "evaluation": "Comparison Evaluation evaluate",
     "model": "Generation Model ModelDescription TextStream load",
-    "torch": "HelixConv1D HelixEmbedding HelixLinear",
+    "torch": """HelixConv1D HelixEmbedding HelixLinear HelixLinearSTE compress_modules
+        load_adapters prepare_for_lora save_adapters""",
     "transformers": "HxqConfig",
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}

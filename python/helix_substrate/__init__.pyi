@@ -34,6 +34,11 @@ from helix_substrate.model import load as load
 from helix_substrate.torch import HelixConv1D as HelixConv1D
 from helix_substrate.torch import HelixEmbedding as HelixEmbedding
 from helix_substrate.torch import HelixLinear as HelixLinear
+from helix_substrate.torch import HelixLinearSTE as HelixLinearSTE
+from helix_substrate.torch import compress_modules as compress_modules
+from helix_substrate.torch import load_adapters as load_adapters
+from helix_substrate.torch import prepare_for_lora as prepare_for_lora
+from helix_substrate.torch import save_adapters as save_adapters
 from helix_substrate.transformers import HxqConfig as HxqConfig
 
 __version__: str
