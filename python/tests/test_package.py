@@ -64,16 +64,6 @@ except ImportError as error: print(error)
     assert "torch" in run_python(code)
 
 
-def test_importing_registers_with_transformers() -> None:
-    pytest.importorskip("transformers")
-    for imports in (
-        "import helix_substrate, transformers.quantizers.auto as auto",
-        "import transformers.quantizers.auto as auto, helix_substrate",
-    ):
-        found = run_python(f"{imports}; print('hxq' in auto.AUTO_QUANTIZER_MAPPING)")
-        assert found == "True\n"
-
-
 def test_every_name_is_there_and_in_the_stub() -> None:
     stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
     imported = {
