@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterable
 from typing import Any
 
@@ -88,7 +89,7 @@ class CompressingLoading:
             if self.names.expert_leaves():
                 self._fused.setdefault(name, self._tensors[key])
             return
-        if leaf != "weight" or not can_run_compressed(module):
+        if leaf != "weight" or not can_run_compressed(module) or self.names.is_converted(key):
             return
         options = self._plan.options_for(key, isinstance(module, Conv1D))
         if options is not None:
@@ -111,6 +112,7 @@ class CompressingLoading:
 
     def take(self, name: str, dense: Tensor) -> Tensor | None:
         """Compresses the parameter `name`. Returns it where it has to stay dense."""
+        give_back_freed_memory()  # of the tensor before
         if name in self._fused:
             return self._take_experts(name, dense)
         path = name.rpartition(".")[0]
@@ -159,6 +161,17 @@ def compress_module(module: nn.Module, dense: Tensor, options: Options) -> Compr
         rows, columns = dense.shape
         shell = HelixLinear.from_codes(codes, columns, rows, module.bias, dtype)
     return shell.train(module.training)
+
+
+def give_back_freed_memory() -> None:
+    """Lets go of what glibc keeps of freed tensors: they lie between codes that stay.
+
+    A model of 42 million weights, 46 MB of codes, peaked at 153 MB without and at 68 MB with it.
+    """
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):
+        return  # another C library
 
 
 def is_finite(name: str, dense: Tensor) -> bool:

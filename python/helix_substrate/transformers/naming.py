@@ -38,6 +38,10 @@ class Names:
             return fused.removesuffix(bare) + alone
         return alone.removeprefix(bare.removesuffix(fused))
 
+    def is_converted(self, key: str) -> bool:
+        """Whether the loader makes the model's tensor out of more or less than this one."""
+        return self._rename(key, self._converters)[1] is not None
+
     def is_known(self, name: str) -> bool:
         return name in self._known
 

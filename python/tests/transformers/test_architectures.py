@@ -5,9 +5,11 @@ import copy
 import pytest
 import torch
 from small_models import GENERATING, IDS, MODELS, OPTIONS, inputs_of, logits_of, make, same_tensors
+from torch import nn
 
 import helix_substrate
 from helix_substrate import HxqConfig
+from helix_substrate.torch.replace import compress_modules, dequantize
 from helix_substrate.transformers.shells import shells_of
 
 NATIVE = ["llama", "llama-biased", "qwen2"]
@@ -105,3 +107,28 @@ def test_sixteen_bit_models(name, compressed, load):
     got = logits_of(model, name).float()
     want = logits_of(dequantised(model), name).float()
     assert (got - want).norm() <= 0.05 * want.norm()
+
+
+def plain_mlp():
+    return nn.Sequential(nn.Linear(64, 96), nn.GELU(), nn.Linear(96, 64), nn.Linear(64, 48))
+
+
+def convolutions_with_a_linear_head():
+    pooled = [nn.AdaptiveAvgPool2d(4), nn.Flatten()]
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), *pooled, nn.Linear(128, 80))
+
+
+@pytest.mark.parametrize(
+    ("make_model", "shape", "count"),
+    [(plain_mlp, (5, 64), 3), (convolutions_with_a_linear_head, (2, 3, 12, 12), 1)],
+)
+@torch.no_grad()
+def test_plain_torch_models(make_model, shape, count):
+    torch.manual_seed(0)
+    model = make_model().eval()
+    x = torch.randn(shape)
+    dense = model(x)
+    assert len(compress_modules(model).modules) == count
+    got = model(x)
+    assert difference(got, dequantize(copy.deepcopy(model))(x)) <= TOLERANCE
+    assert 0 < (got - dense).norm() < 0.1 * dense.norm()
