@@ -67,6 +67,8 @@ void CodebookMatrix::multiply(std::span<const float> x, std::size_t batch, std::
     fixed_tile_product(state, x.data(), batch, y.data(), pool);
   } else if (panels) {
     f32_tile_product(state, x.data(), batch, y.data(), pool);
+  } else if (!state.half_tables.components.empty()) {
+    lookup_row_product(state, x.data(), batch, y.data(), pool);
   } else {
     f32_row_product(state, x.data(), batch, y.data(), pool);
   }

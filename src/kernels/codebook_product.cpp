@@ -65,6 +65,25 @@ void fixed_row_product(const State& state, const float* x, std::size_t batch, fl
   });
 }
 
+void lookup_row_product(const State& state, const float* x, std::size_t batch, float* y,
+                        ThreadPool& pool) {
+  thread_local Scratch memory;
+  const std::size_t columns = state.columns();
+  const std::size_t stride = (columns + kFixedBlock - 1) / kFixedBlock * kFixedBlock;
+  const float* scaled = scaled_input(state, x, batch, pool);
+  const auto low_rank = low_rank_input(state, scaled, batch);
+  auto* ordered = memory.get<float>(batch * stride);
+  for (std::size_t n = 0; n < batch; ++n) {
+    state.kernels->order_columns(scaled + n * columns, columns, ordered + n * stride);
+  }
+  for_row_parts(state.rows(), columns, pool, [&](std::size_t begin, std::size_t end) {
+    state.kernels->lookup_rows(state.half_tables.components.data(), index_bytes_of(state), columns,
+                               begin, end, ordered, batch, y, state.rows());
+    add_sidecar(state, scaled, begin, end, batch, y);
+    add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
+  });
+}
+
 void f32_row_product(const State& state, const float* x, std::size_t batch, float* y,
                      ThreadPool& pool) {
   const float* scaled = scaled_input(state, x, batch, pool);

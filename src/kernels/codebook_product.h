@@ -13,6 +13,9 @@ namespace helix {
 // Row by row: batch <= kMaxRowBatch.
 void fixed_row_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
                        float* y, ThreadPool& pool);
+// F32 straight from codes, where state.half_tables are prepared.
+void lookup_row_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
+                        float* y, ThreadPool& pool);
 void f32_row_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
                      float* y, ThreadPool& pool);
 // Panels of rows, decoded once for the whole batch.

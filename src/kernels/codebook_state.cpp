@@ -43,13 +43,13 @@ std::uint16_t index_at(const CompressedTensor& tensor, std::uint64_t position) {
 
 }  // namespace
 
-void prepare_tables(CodebookMatrix::State& state, Precision precision) {
+namespace {
+
+// Leaves state.fixed false where 16 bits would not do.
+void prepare_fixed_tables(CodebookMatrix::State& state) {
   const CompressedTensor& tensor = state.tensor;
   const KernelTable& kernels = *state.kernels;
-  if (precision == Precision::kF32 || kernels.fixed_rows == nullptr ||
-      tensor.index_format != IndexFormat::kU8 || tensor.codebook_size() > 256) {
-    return;
-  }
+  if (kernels.fixed_rows == nullptr) return;
   const auto weights = sample_histogram(tensor);
   const auto make = [&](float headroom) {
     return make_fixed_tables(tensor.codebook, tensor.vector_size, weights, headroom,
@@ -66,6 +66,17 @@ void prepare_tables(CodebookMatrix::State& state, Precision precision) {
   const auto group = static_cast<float>(kernels.panel_group);  // leaves panels fewer bits
   state.panel_tables = make(group * outlier_headroom(tensor));
   if (state.panel_tables.relative_error > kLargestTableError) state.panel_tables = make(group);
+}
+
+}  // namespace
+
+void prepare_tables(CodebookMatrix::State& state, Precision precision) {
+  const CompressedTensor& tensor = state.tensor;
+  if (tensor.index_format != IndexFormat::kU8 || tensor.codebook_size() > 256) return;
+  if (precision != Precision::kF32) prepare_fixed_tables(state);
+  if (!state.fixed && tensor.vector_size == 1 && state.kernels->lookup_rows != nullptr) {
+    state.half_tables = make_half_tables(tensor.codebook);
+  }
 }
 
 RowSidecar make_row_sidecar(const CompressedTensor& tensor) {

@@ -25,6 +25,7 @@ struct CodebookMatrix::State {
   std::vector<float> bias;
   const KernelTable* kernels = nullptr;
   bool fixed = false;
+  FixedTables half_tables;  // of F32 products, where the codebook fits and products are not fixed
   FixedTables row_tables;
   FixedTables panel_tables;           // with headroom for outliers; BF16 where the tiles want it
   std::uint8_t position_of[64] = {};  // the inverse of column_order

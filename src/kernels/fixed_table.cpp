@@ -1,6 +1,7 @@
 #include "kernels/fixed_table.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "helix/tensor.h"
@@ -103,6 +104,17 @@ FixedTables make_fixed_tables(std::span<const float> codebook, std::uint32_t vec
     sums.total += part.total;
   }
   tables.relative_error = sums.total > 0.0 ? std::sqrt(sums.error / sums.total) : 0.0;
+  return tables;
+}
+
+FixedTables make_half_tables(std::span<const float> codebook) {
+  FixedTables tables;
+  tables.components.resize(2);
+  for (std::size_t i = 0; i < codebook.size(); ++i) {
+    const auto bits = std::bit_cast<std::uint32_t>(codebook[i]);
+    set_value(tables.components[0], i, static_cast<std::uint16_t>(bits & 0xffffU));
+    set_value(tables.components[1], i, static_cast<std::uint16_t>(bits >> 16));
+  }
   return tables;
 }
 

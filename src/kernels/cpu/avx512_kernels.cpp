@@ -90,10 +90,13 @@ class Lookup {
 };
 
 #include "kernels/cpu/avx512_fixed.inl"
+#include "kernels/cpu/avx512_lookup.inl"
 
 static KernelTable make_table() {
   KernelTable table = everyday_table(Isa::kAvx512);
   table.column_order = kColumnOrder;
+  table.lookup_rows = lookup_rows;
+  table.order_columns = order_columns;
   table.fixed_rows = fixed_rows;
   table.fixed_panel = fixed_panel;
   table.fixed_multiply = fixed_multiply;

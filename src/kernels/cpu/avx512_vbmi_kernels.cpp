@@ -94,6 +94,7 @@ class Lookup {
 };
 
 #include "kernels/cpu/avx512_fixed.inl"
+#include "kernels/cpu/avx512_lookup.inl"
 
 static inline __m512 bf16_dot(__m512 sum, __m512i w, __m512i x) {
   __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(w), "v"(x));
@@ -151,6 +152,8 @@ static void bf16_multiply(const std::uint16_t* panel, std::size_t steps, const s
 static KernelTable make_table() {
   KernelTable table = everyday_table(Isa::kAvx512Vbmi);
   table.column_order = kColumnOrder;
+  table.lookup_rows = lookup_rows;
+  table.order_columns = order_columns;
   table.fixed_rows = fixed_rows;
   table.fixed_panel = fixed_panel;
   table.fixed_multiply = fixed_multiply;

@@ -98,6 +98,14 @@ struct KernelTable {
   void (*lookup_u16)(const float* table, const std::uint16_t* indices, std::size_t count,
                      float* out) noexcept;
 
+  // F32 products straight from codes, null where this instruction set has none. halves[0] has the
+  // low, halves[1] the high 16 bits of the codebook's F32 values. x (batch, columns padded to 64)
+  // as order_columns leaves it; batch <= kMaxRowBatch.
+  void (*lookup_rows)(const FixedTable* halves, const std::uint8_t* indices,
+                      std::size_t index_columns, std::size_t begin, std::size_t end, const float* x,
+                      std::size_t batch, float* y, std::size_t y_stride) noexcept;
+  void (*order_columns)(const float* x, std::size_t columns, float* ordered) noexcept;
+
   // 16-bit fixed point, null where this instruction set has none. Indices of one row are
   // index_columns apart.
   const std::uint8_t* column_order;  // (64): the column at each position of a block
