@@ -14,6 +14,7 @@ of any order exist for x; bias has one too; the codes have none.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -54,9 +55,15 @@ def _say_once(kind: str) -> None:
     )
 
 
-def _matrix_for(tensor: Tensor, codes: Codes, matrix: Any, dtype: torch.dtype) -> Any:
+def _codes_for(tensor: Tensor, parts: Iterable[Tensor | None]) -> Codes:
+    codes = Codes(*parts)
     if tensor.device != codes.codebook.device:
         raise RuntimeError(f"helix: input on {tensor.device}, codes on {codes.codebook.device}")
+    return codes
+
+
+def _usable(matrix: Any, tensor: Tensor, dtype: torch.dtype) -> Any:
+    """The prepared matrix where it serves this device and dtype, else None."""
     if matrix is None:
         _say_once(tensor.device.type)
         return None
@@ -75,8 +82,8 @@ def _check_width(tensor: Tensor, width: int, what: str) -> None:
 def _linear(x: Tensor, *rest: Any) -> Tensor:
     *parts, bias, rows, columns = rest
     _check_width(x, columns, "linear")
-    codes = Codes(*parts)
-    matrix = _matrix_for(x, codes, prepare(codes, bias, rows, columns), x.dtype)
+    codes = _codes_for(x, parts)
+    matrix = _usable(prepare(codes, bias, rows, columns), x, x.dtype)
     shape = (*x.shape[:-1], rows)
     if matrix is None:
         return tiles.multiply(codes, rows, columns, x.reshape(-1, columns), bias).reshape(shape)
@@ -93,8 +100,8 @@ def _linear(x: Tensor, *rest: Any) -> Tensor:
 def _linear_transposed(g: Tensor, *rest: Any) -> Tensor:
     *parts, rows, columns = rest
     _check_width(g, rows, "linear_transposed")
-    codes = Codes(*parts)
-    matrix = _matrix_for(g, codes, prepare_any_bias(codes, rows, columns), g.dtype)
+    codes = _codes_for(g, parts)
+    matrix = _usable(prepare_any_bias(codes, rows, columns), g, g.dtype)
     shape = (*g.shape[:-1], columns)
     if matrix is None:
         flat = g.reshape(-1, rows)
@@ -111,8 +118,8 @@ def _linear_transposed(g: Tensor, *rest: Any) -> Tensor:
 
 def _embedding(ids: Tensor, *rest: Any) -> Tensor:
     *parts, rows, columns, dtype = rest
-    codes = Codes(*parts)
-    matrix = _matrix_for(ids, codes, prepare_any_bias(codes, rows, columns), dtype)
+    codes = _codes_for(ids, parts)
+    matrix = _usable(prepare_any_bias(codes, rows, columns), ids, dtype)
     ids = _checked_ids(ids, rows)
     shape = (*ids.shape, columns)
     if matrix is None:
@@ -194,17 +201,20 @@ def _is_watched(x: Tensor) -> bool:
 def _linear_fake(x: Tensor, *rest: Any) -> Tensor:
     rows, columns = rest[-2:]
     _check_width(x, columns, "linear")
+    _codes_for(x, rest[:CODE_COUNT])
     return x.new_empty((*x.shape[:-1], rows))
 
 
 def _linear_transposed_fake(g: Tensor, *rest: Any) -> Tensor:
     rows, columns = rest[-2:]
     _check_width(g, rows, "linear_transposed")
+    _codes_for(g, rest[:CODE_COUNT])
     return g.new_empty((*g.shape[:-1], columns))
 
 
 def _embedding_fake(ids: Tensor, *rest: Any) -> Tensor:
     columns, dtype = rest[-2:]
+    _codes_for(ids, rest[:CODE_COUNT])
     return ids.new_empty((*ids.shape, columns), dtype=dtype)
 
 

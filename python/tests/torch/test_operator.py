@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from matrices import dense_matrix, random_codes, relative_error
@@ -60,15 +62,13 @@ def test_what_does_not_fit_is_refused(module: HelixLinear) -> None:
 
 
 def test_devices_that_differ_are_refused(module: HelixLinear) -> None:
+    shell = copy.deepcopy(module).to("meta")
+    embedding = HelixEmbedding.from_codes(shell.codes, ROWS, COLUMNS)
+    for call in (lambda: shell(torch.randn(1, COLUMNS)), lambda: embedding(torch.tensor([1]))):
+        with pytest.raises(RuntimeError, match="input on cpu, codes on meta"):
+            call()
     with pytest.raises(RuntimeError, match="input on meta, codes on cpu"):
-        torch.ops.helix.linear.default.redispatch(
-            torch._C.DispatchKeySet(torch._C.DispatchKey.CPU),
-            torch.empty(1, COLUMNS, device="meta"),
-            *module.codes,
-            None,
-            ROWS,
-            COLUMNS,
-        )
+        module(torch.empty(1, COLUMNS, device="meta"))
 
 
 @pytest.mark.parametrize("ids", [[0, ROWS], [-1], [2**40]])
@@ -243,3 +243,8 @@ def test_forward_mode_says_that_it_is_not_there(module: HelixLinear) -> None:
     x = torch.randn(2, COLUMNS)
     with pytest.raises(NotImplementedError, match="no forward-mode derivative"):
         torch.func.jvp(module, (x,), (torch.ones_like(x),))
+
+
+def test_functional_transforms_are_refused(module: HelixLinear) -> None:
+    with pytest.raises(RuntimeError, match="functorch transforms"):
+        torch.func.grad(lambda x: module(x).sum())(torch.randn(2, COLUMNS))
