@@ -28,7 +28,9 @@ def register() -> None:
 
 
 def add_to_table(table: ModuleType) -> None:
-    """Puts our classes into the two dictionaries of the module `table`."""
+    """Puts our classes into the two dictionaries of the module `table`; without torch, nothing."""
+    if importlib.util.find_spec("torch") is None:
+        return
     from helix_substrate.transformers.config import HxqConfig
     from helix_substrate.transformers.quantizer import HxqQuantizer
 

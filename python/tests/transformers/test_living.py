@@ -9,6 +9,7 @@ import pytest
 import torch
 from small_models import IDS, MAJOR, logits_of, same_tensors
 
+from helix_substrate import HxqConfig
 from helix_substrate.torch import CompressedModule, HelixLinear
 from helix_substrate.transformers.shells import shells_of
 
@@ -35,8 +36,6 @@ def test_copies(name, compressed, load):
 
 
 def test_a_copy_of_a_tied_model_is_tied_to_its_own_embedding(dense, load):
-    from helix_substrate import HxqConfig
-
     model = load("qwen2", dense("qwen2"), quantization_config=HxqConfig(embeddings=True))
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert twin.lm_head._tied[0] is twin.model.embed_tokens
@@ -212,3 +211,22 @@ def test_a_new_head_on_a_compressed_body(compressed):
     assert set(info["missing_keys"]) == {"score.weight"}
     assert len(shells_of(model)) == 14
     assert model(IDS).logits.shape == (1, 3)
+
+
+def test_generation_with_a_static_cache(model):
+    def made(**options):
+        return model.generate(IDS, max_new_tokens=8, do_sample=False, **options).tolist()
+
+    assert made(cache_implementation="static") == made()
+
+
+def test_a_compressed_embedding_keeps_its_size(dense, load):
+    config = HxqConfig(embeddings=True)
+    model = load("llama", dense("llama"), quantization_config=config)
+    with pytest.raises(ValueError, match=r"weight of \[128, 64\]"):
+        model.resize_token_embeddings(140)
+
+
+def test_the_dense_embedding_of_a_compressed_model_may_grow(model):
+    model.resize_token_embeddings(140, mean_resizing=False)
+    assert model(IDS).logits.shape[-1] == 140
