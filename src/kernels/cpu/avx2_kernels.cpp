@@ -20,7 +20,7 @@ namespace {
 
 constexpr int kLanes = 8;
 constexpr int kTileBatch = 6;
-constexpr std::size_t kRowGroup = 1;
+constexpr std::size_t kRowGroup = 4;
 constexpr std::size_t kPanelGroup = 1;
 constexpr int kFixedTileBatch = 4;
 constexpr int kFixedTileRest = 2;
@@ -98,10 +98,12 @@ struct Segments {
   __m256i multiplier;
 };
 
-// In assembly, because GCC keeps all 16 segments for the next 32 indices, on the stack.
+// In assembly, because GCC keeps all 16 segments for the next 32 indices, on the stack; from one
+// base, because it would keep 16 addresses there too.
+template <int kSegment>
 static inline __m256i load_steps(const std::uint8_t (*steps)[32]) {
   __m256i both;
-  __asm__ volatile("vmovdqa %1, %0" : "=x"(both) : "m"(*steps));
+  __asm__ volatile("vmovdqa %c2(%1), %0" : "=x"(both) : "r"(steps), "i"(32 * kSegment));
   return both;
 }
 
@@ -111,8 +113,9 @@ static inline __m256i load_segment(const void* segment) {
 
 // In assembly, because GCC makes comparisons of the masks first.
 static inline __m256i blend(__m256i zeros, __m256i ones, __m256i mask) {
-  __asm__("vpblendvb %2, %1, %0, %0" : "+x"(zeros) : "x"(ones), "x"(mask));
-  return zeros;
+  __m256i result;
+  __asm__("vpblendvb %3, %2, %1, %0" : "=x"(result) : "x"(zeros), "x"(ones), "x"(mask));
+  return result;
 }
 
 static inline Segments load_segments(const FixedTable& table) {
@@ -125,26 +128,32 @@ struct Lookup {
 };
 
 static inline Lookup prepare(__m256i indices) {
-  const __m256i within = _mm256_and_si256(indices, _mm256_set1_epi8(63));
-  return {{within, _mm256_sub_epi8(within, _mm256_set1_epi8(16)),
-           _mm256_sub_epi8(within, _mm256_set1_epi8(32)),
-           _mm256_sub_epi8(within, _mm256_set1_epi8(48))},
-          {_mm256_slli_epi16(indices, 1), indices}};
+  const __m256i segment = _mm256_set1_epi8(16);
+  Lookup lookup;
+  lookup.within[0] = _mm256_and_si256(indices, _mm256_set1_epi8(63));
+  for (int i = 1; i < 4; ++i) {
+    lookup.within[i] = _mm256_sub_epi8(lookup.within[i - 1], segment);
+  }
+  lookup.bits[0] = _mm256_slli_epi16(indices, 1);
+  lookup.bits[1] = indices;
+  return lookup;
 }
 
+template <int kFirst>
 static inline __m256i look_up_quarter(const std::uint8_t (*steps)[32], const Lookup& lookup) {
-  const __m256i a = _mm256_shuffle_epi8(load_steps(steps), lookup.within[0]);
-  const __m256i b = _mm256_shuffle_epi8(load_steps(steps + 1), lookup.within[1]);
-  const __m256i c = _mm256_shuffle_epi8(load_steps(steps + 2), lookup.within[2]);
-  const __m256i d = _mm256_shuffle_epi8(load_steps(steps + 3), lookup.within[3]);
-  return _mm256_xor_si256(_mm256_xor_si256(a, b), _mm256_xor_si256(c, d));
+  const __m256i a = _mm256_shuffle_epi8(load_steps<kFirst>(steps), lookup.within[0]);
+  const __m256i b = _mm256_shuffle_epi8(load_steps<kFirst + 1>(steps), lookup.within[1]);
+  const __m256i ab = _mm256_xor_si256(a, b);
+  const __m256i c = _mm256_shuffle_epi8(load_steps<kFirst + 2>(steps), lookup.within[2]);
+  const __m256i d = _mm256_shuffle_epi8(load_steps<kFirst + 3>(steps), lookup.within[3]);
+  return _mm256_xor_si256(ab, _mm256_xor_si256(c, d));
 }
 
 static inline __m256i look_up(const std::uint8_t (*steps)[32], const Lookup& lookup) {
   const __m256i lower =
-      blend(look_up_quarter(steps, lookup), look_up_quarter(steps + 4, lookup), lookup.bits[0]);
-  const __m256i upper = blend(look_up_quarter(steps + 8, lookup),
-                              look_up_quarter(steps + 12, lookup), lookup.bits[0]);
+      blend(look_up_quarter<0>(steps, lookup), look_up_quarter<4>(steps, lookup), lookup.bits[0]);
+  const __m256i upper =
+      blend(look_up_quarter<8>(steps, lookup), look_up_quarter<12>(steps, lookup), lookup.bits[0]);
   return blend(lower, upper, lookup.bits[1]);
 }
 
@@ -183,19 +192,21 @@ static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
   for (std::size_t row = begin; row < end; ++row) {
     const std::uint8_t* from = indices + row * index_columns;
     Vec sums[kBatch] = {};
-    for (std::size_t block = 0; block < x.blocks; ++block) {
-      __m256i w[4];
-      const std::size_t done = block * kFixedBlock;
-      decode_block(table, segments, from + done, index_columns - done, w);
-      for (int n = 0; n < kBatch; ++n) {
-        const std::size_t at = block * x.batch + first + n;
-        const std::int16_t* v = x.values + at * kFixedBlock;
-        IntAcc sum = _mm256_madd_epi16(w[0], load_pairs(v));
-        sum = dot(sum, w[1], load_pairs(v + 16));
-        sum = dot(sum, w[2], load_pairs(v + 32));
-        sum = dot(sum, w[3], load_pairs(v + 48));
-        sums[n] += to_floats(sum) * broadcast(x.scales[at]);
+    for (std::size_t block = 0; block < x.blocks;) {
+      const float* scales = x.scales + block / kRowGroup * x.batch + first;
+      IntAcc parts[kBatch];
+      for (int n = 0; n < kBatch; ++n) parts[n] = zero_sum();
+      for (const std::size_t next = smaller_size(x.blocks, block + kRowGroup); block < next;
+           ++block) {
+        __m256i w[4];
+        const std::size_t done = block * kFixedBlock;
+        decode_block(table, segments, from + done, index_columns - done, w);
+        const std::int16_t* v = x.values + (block * x.batch + first) * kFixedBlock;
+        for (int n = 0; n < kBatch; ++n, v += kFixedBlock) {
+          for (int i = 0; i < 4; ++i) parts[n] = dot(parts[n], w[i], load_pairs(v + 16 * i));
+        }
       }
+      for (int n = 0; n < kBatch; ++n) sums[n] += to_floats(parts[n]) * broadcast(scales[n]);
     }
     for (int n = 0; n < kBatch; ++n) {
       float* to = y + (first + n) * y_stride + row;
