@@ -2,15 +2,15 @@
 // the memory and the dot units can give. Usage: helix_kernels_bench [THREADS [REPEATS [ISA]]]
 //
 // The matrices of one shape take more memory together than the caches hold and are read one after
-// the other, as in decoding. GB/s count bytes of indices; the best of REPEATS passes and, in
-// brackets, the slowest.
+// the other, as in decoding. Before every product the same number of bytes is read plainly and the
+// dot units run for a moment, so that all three meet the same neighbours; medians over REPEATS
+// passes, in brackets the best. GB/s count bytes of indices.
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <random>
 #include <string>
@@ -27,11 +27,6 @@ namespace {
 
 constexpr std::size_t kWorkingSet = std::size_t{192} << 20;
 
-struct Times {
-  double best = std::numeric_limits<double>::infinity();
-  double worst = 0.0;
-};
-
 // Wall time; or, where HELIX_BENCH_CPU_TIME is set, the calling thread's processor time, which says
 // something about one thread even on a machine that others use.
 double now() {
@@ -47,16 +42,20 @@ double seconds_of(const std::function<void()>& pass) {
   return now() - start;
 }
 
-Times measure(int repeats, const std::function<void()>& pass) {
-  pass();
-  Times times;
-  for (int i = 0; i < repeats; ++i) {
-    const double seconds = seconds_of(pass);
-    times.best = std::min(times.best, seconds);
-    times.worst = std::max(times.worst, seconds);
+// What was seen of one rate.
+class Rates {
+ public:
+  void add(double amount, double seconds) { seen_.push_back(amount / seconds); }
+  double median() {
+    if (seen_.empty()) return 0.0;
+    std::sort(seen_.begin(), seen_.end());
+    return seen_[seen_.size() / 2];
   }
-  return times;
-}
+  double best() { return seen_.empty() ? 0.0 : *std::max_element(seen_.begin(), seen_.end()); }
+
+ private:
+  std::vector<double> seen_;
+};
 
 struct Shape {
   std::size_t rows;
@@ -68,9 +67,24 @@ struct Setup {
   ThreadPool& pool;
   std::vector<std::byte> weights;  // indices, or BF16 numbers
   std::vector<float> codebook;
-  double bandwidth = 0.0;  // bytes per second
-  double dots = 0.0;       // operations per second of all threads
 };
+
+constexpr std::size_t kDotSteps = 20'000;
+
+void read_plainly(const Setup& setup, std::size_t begin, std::size_t bytes) {
+  const std::size_t parts = setup.pool.thread_count();
+  const std::size_t part = bytes / parts;
+  setup.pool.run(parts,
+                 [&](std::size_t i) { read_all(setup.weights.data() + begin + i * part, part); });
+}
+
+void run_all_dots(const Setup& setup) {
+  setup.pool.run(setup.pool.thread_count(), [](std::size_t) { run_dots(kDotSteps); });
+}
+
+double all_dot_operations(const Setup& setup) {
+  return static_cast<double>(setup.pool.thread_count()) * dot_operations(kDotSteps);
+}
 
 CompressedTensor slice(const Setup& setup, const Shape& shape, std::size_t number) {
   CompressedTensor tensor;
@@ -91,15 +105,29 @@ void run(const Setup& setup, const std::string& name, const Shape& shape,
   const double work = 2.0 * static_cast<double>(batch * shape.rows * shape.columns);
   const auto wanted = static_cast<std::size_t>(1.0 + 1e10 / work);
   const std::size_t count = std::min(matrices.size(), wanted);
-  const Times times = measure(setup.repeats, [&] {
-    for (std::size_t i = 0; i < count; ++i) matrices[i].multiply(x, batch, y, setup.pool);
-  });
-  const double bytes = static_cast<double>(count * shape.rows * shape.columns * element_bytes);
-  const double operations = work * static_cast<double>(count);
-  std::printf("%-26s %5zu x %-5zu %5zu  %7.2f (%6.2f)  %5.1f %%  %8.1f  %5.1f %%\n", name.c_str(),
-              shape.rows, shape.columns, batch, bytes / times.best / 1e9, bytes / times.worst / 1e9,
-              100.0 * bytes / times.best / setup.bandwidth, operations / times.best / 1e9,
-              setup.dots > 0.0 ? 100.0 * operations / times.best / setup.dots : 0.0);
+  const std::size_t bytes = shape.rows * shape.columns * element_bytes;
+  Rates products;
+  Rates reads;
+  Rates dots;
+  for (int pass = 0; pass <= setup.repeats; ++pass) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t other = (i + matrices.size() / 2) % matrices.size();
+      const double read = seconds_of([&] { read_plainly(setup, other * bytes, bytes); });
+      const double dot = has_dot_unit() ? seconds_of([&] { run_all_dots(setup); }) : 0.0;
+      const double product = seconds_of([&] { matrices[i].multiply(x, batch, y, setup.pool); });
+      if (pass == 0) continue;
+      reads.add(static_cast<double>(bytes), read);
+      if (dot > 0.0) dots.add(all_dot_operations(setup), dot);
+      products.add(static_cast<double>(bytes), product);
+    }
+  }
+  const double operations = work / static_cast<double>(bytes);
+  std::printf("%-26s %5zu x %-5zu %5zu  %7.2f (%6.2f)  %7.2f  %5.1f %%  %8.1f  %8.1f  %5.1f %%\n",
+              name.c_str(), shape.rows, shape.columns, batch, products.median() / 1e9,
+              products.best() / 1e9, reads.median() / 1e9,
+              100.0 * products.median() / reads.median(), products.median() * operations / 1e9,
+              dots.median() / 1e9,
+              dots.median() > 0.0 ? 100.0 * products.median() * operations / dots.median() : 0.0);
   std::fflush(stdout);
 }
 
@@ -137,15 +165,18 @@ void run_plain(const Setup& setup, const char* name, const Shape& shape, PlainPr
   const std::vector<float> x(shape.columns, 0.25F);
   std::vector<float> y(shape.rows);
   const std::size_t count = setup.weights.size() / bytes;
-  const Times times = measure(setup.repeats, [&] {
+  Rates rates;
+  for (int pass = 0; pass <= setup.repeats; ++pass) {
     for (std::size_t i = 0; i < count; ++i) {
       const auto* indices = reinterpret_cast<const std::uint8_t*>(setup.weights.data() + i * bytes);
-      product(setup.codebook.data(), indices, shape.rows, shape.columns, x.data(), y.data());
+      const double seconds = seconds_of([&] {
+        product(setup.codebook.data(), indices, shape.rows, shape.columns, x.data(), y.data());
+      });
+      if (pass > 0) rates.add(static_cast<double>(bytes), seconds);
     }
-  });
-  const double total = static_cast<double>(count * bytes);
+  }
   std::printf("%-26s %5zu x %-5zu %5d  %7.2f (%6.2f)  one thread\n", name, shape.rows,
-              shape.columns, 1, total / times.best / 1e9, total / times.worst / 1e9);
+              shape.columns, 1, rates.median() / 1e9, rates.best() / 1e9);
 }
 
 void fill(Setup& setup) {
@@ -160,32 +191,12 @@ void fill(Setup& setup) {
   std::sort(setup.codebook.begin(), setup.codebook.end());
 }
 
-double measure_bandwidth(const Setup& setup) {
-  const std::size_t part = setup.weights.size() / 64;
-  const Times times = measure(setup.repeats, [&] {
-    setup.pool.run(64, [&](std::size_t i) { read_all(setup.weights.data() + i * part, part); });
-  });
-  return static_cast<double>(64 * part) / times.best;
-}
-
-double measure_dots(const Setup& setup) {
-  if (!has_dot_unit()) return 0.0;
-  const std::size_t threads = setup.pool.thread_count();
-  const Times times = measure(
-      setup.repeats, [&] { setup.pool.run(threads, [&](std::size_t) { run_dots(2'000'000); }); });
-  return static_cast<double>(threads) * dot_operations(2'000'000) / times.best;
-}
-
 int main_with(int threads, int repeats, const std::string& only) {
   ThreadPool pool(static_cast<std::size_t>(threads));
   Setup setup{repeats, pool, std::vector<std::byte>(kWorkingSet), {}};
   fill(setup);
-  setup.bandwidth = measure_bandwidth(setup);
-  setup.dots = measure_dots(setup);
-  std::printf("threads %d, read bandwidth %.2f GB/s, BF16 dot peak %.1f GFLOP/s\n\n", threads,
-              setup.bandwidth / 1e9, setup.dots / 1e9);
-  std::printf("%-26s %13s %5s  %16s  %7s  %8s  %7s\n", "product", "shape", "batch", "GB/s (worst)",
-              "of read", "GFLOP/s", "of dots");
+  std::printf("%-26s %13s %5s  %16s  %7s  %7s  %8s  %8s  %7s\n", "product", "shape", "batch",
+              "GB/s (best)", "reading", "of it", "GFLOP/s", "dots", "of them");
   const Shape shapes[] = {{2048, 2048}, {256, 2048}, {5632, 2048}, {2048, 5632}};
   for (const Isa isa : available_isas()) {
     if (!only.empty() && only != isa_name(isa)) continue;
