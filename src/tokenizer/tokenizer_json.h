@@ -21,7 +21,7 @@ struct TokenTables {
   Vocabulary vocabulary;
   MergeTexts merges;
 };
-struct TokenizerJson {
+struct TokenizerJson {  // NOLINT(bugprone-exception-escape): moving JSON does not throw
   SortedJson json;
   TokenTables tables;
 };
