@@ -17,6 +17,8 @@ VERSION = Version(transformers.__version__)
 HAS_CONVERSIONS = VERSION.major >= 5
 # 5.3 reads files by several threads ahead of what is compressed, 5.23 does not.
 READS_AHEAD_OF_COMPRESSION = HAS_CONVERSIONS and VERSION.minor < 23
+# 5.3 merges experts' exact tensors whatever a quantizer says.
+CAN_KEEP_EXPERTS_APART = not READS_AHEAD_OF_COMPRESSION
 ASYNC_SWITCH = "HF_DEACTIVATE_ASYNC_LOAD"
 
 

@@ -7,7 +7,6 @@ they stay one by one, under the names of the files, and run from their codes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +64,7 @@ class HelixExperts(nn.Module):
         gate, up, down = (self.get_submodule(f"{index}.{leaf}") for leaf in self.leaves)
         return down(self.act_fn(gate(x)) * up(x))
 
-    def to_fused(self, device: Any = None) -> nn.Module:
+    def to_fused(self) -> nn.Module:
         """The dense fused module with the weights of all experts."""
         fused = self.template
         gates, ups, downs = (

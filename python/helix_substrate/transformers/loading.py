@@ -148,7 +148,13 @@ class CompressedLoading:
             for index in range(experts.num_experts):
                 for leaf in experts.leaves:
                     experts.set_matrix(index, leaf, experts.dense_matrix(leaf))
-            for index, leaf, module in self._experts.get(path, ()):
+            found = self._experts.get(path, [])
+            if len(found) < 3 * experts.num_experts and not compat.CAN_KEEP_EXPERTS_APART:
+                raise UnsupportedError(
+                    f"{path}: only {len(found)} of {3 * experts.num_experts} matrices of the "
+                    "experts are compressed, and this version of transformers fuses the others"
+                )
+            for index, leaf, module in found:
                 dense = experts.dense_matrix(leaf)
                 experts.set_matrix(index, leaf, self._shell_for(dense, module))
             replace(self.model, path, experts)
