@@ -90,11 +90,13 @@ class TileTask {
     const auto* indices = reinterpret_cast<const std::uint8_t*>(state_.tensor.indices.data());
     kernels_.fixed_panel(table, indices + row * index_columns + index_begin, index_columns,
                          piece.row_end - row, piece.index_count, panel);
+    const float inverse = table.scale > 0.0F ? 1.0F / table.scale : 0.0F;
+    const float limit = std::floor(32767.0F / static_cast<float>(kernels_.panel_group));
+    constexpr float kMagic = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
     patch_panel(state_, piece, panel, [&](std::size_t at, std::size_t column, float value) {
-      const float ratio = table.scale > 0.0F ? value / table.scale : 0.0F;
-      const float limit = std::floor(32767.0F / static_cast<float>(kernels_.panel_group));
-      const float fixed = std::clamp(std::nearbyint(ratio), -limit, limit);
-      if (keep_remainders_ && (std::fabs(ratio) > limit + 0.5F || table.scale <= 0.0F)) {
+      const float ratio = value * inverse;
+      const float fixed = (std::clamp(ratio, -limit, limit) + kMagic) - kMagic;
+      if (keep_remainders_ && (std::fabs(ratio) > limit + 0.5F || inverse == 0.0F)) {
         remainders_.push_back({at, column, value - fixed * table.scale});
       }
       return static_cast<std::uint16_t>(static_cast<std::int16_t>(fixed));
