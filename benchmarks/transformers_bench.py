@@ -41,6 +41,7 @@ def main() -> int:
     text = commands.add_parser("text")
     text.add_argument("folder", type=Path)
     text.add_argument("--tokens", type=int, default=64)
+    text.add_argument("--dtype", default="auto")
     options = parser.parse_args()
     run = {"load": memory_of, "compress": memory_of, "sentences": sentences_of, "text": text_of}
     print(json.dumps(run[options.command](options), indent=1))
@@ -184,12 +185,12 @@ def text_of(options: argparse.Namespace) -> dict[str, Any]:
 
     import helix_substrate  # noqa: F401  registers the quantizer
 
-    model = AutoModelForCausalLM.from_pretrained(options.folder)
+    model = AutoModelForCausalLM.from_pretrained(options.folder, dtype=options.dtype)
     tokenizer = AutoTokenizer.from_pretrained(options.folder)
     inputs = tokenizer("The capital of France is", return_tensors="pt")
     length = {"max_new_tokens": options.tokens, "min_new_tokens": options.tokens}
     output = model.generate(**inputs, **length, do_sample=False)
-    twin = AutoModelForCausalLM.from_pretrained(options.folder).dequantize()
+    twin = AutoModelForCausalLM.from_pretrained(options.folder, dtype=options.dtype).dequantize()
     wanted = twin.generate(**inputs, **length, do_sample=False)
     count = len(model.config.quantization_config.compressed_modules)
     return {
