@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="PyTorch is not installed")
-transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-from small_models import MODELS, OPTIONS, save_dense  # noqa: E402
+from optional_packages import SkippedModule, missing  # noqa: E402
 
-import helix_substrate  # noqa: E402
-from helix_substrate import HxqConfig  # noqa: E402
+REASON = missing("torch", "transformers", "helix_substrate._native")
 
-transformers.logging.set_verbosity_error()
-transformers.logging.disable_progress_bar()
-helix_substrate.transformers.register()
+if not REASON:
+    import transformers
+    from small_models import MODELS, OPTIONS, save_dense
+
+    import helix_substrate
+    from helix_substrate import HxqConfig
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    helix_substrate.transformers.register()
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector):
+    if REASON:
+        return SkippedModule.from_parent(parent, path=module_path, reason=REASON)
+    return None
 
 
 @pytest.fixture(scope="session")
