@@ -72,6 +72,12 @@ void bind_encode(nb::module_& module) {
   module.def("encode", encode_array, nb::arg("address"), nb::arg("dtype"), nb::arg("rows"),
              nb::arg("columns"), nb::kw_only(), nb::arg("codebook_size") = 256,
              nb::arg("outliers") = "auto", nb::arg("column_scales") = "auto");
+  module.def(
+      "largest_outlier_count",
+      [](const nb::object& outliers, std::uint64_t weight_count) {
+        return largest_outlier_count(outlier_policy(outliers), weight_count);
+      },
+      nb::arg("outliers"), nb::arg("weight_count"));
 }
 
 }  // namespace helix::python

@@ -15,6 +15,8 @@ namespace {
               option + " " + nb::repr(value).c_str() + ", expected " + expected);
 }
 
+}  // namespace
+
 OutlierPolicy outlier_policy(const nb::object& value) {
   const std::string expected = "'auto', 'none', a count or a share of the weights";
   OutlierPolicy policy;
@@ -38,8 +40,6 @@ OutlierPolicy outlier_policy(const nb::object& value) {
   }
   return policy;
 }
-
-}  // namespace
 
 EncodeOptions encode_options(std::uint32_t codebook_size, const nb::object& outliers,
                              std::string_view column_scales) {

@@ -9,8 +9,11 @@
 
 namespace helix::python {
 
-// `outliers`: "auto", "none", a count (int) or a share of the weights (float); `column_scales`:
-// "auto" or "none". Throws Error(kInvalidArgument) for anything else.
+// "auto", "none", a count (int) or a share of the weights (float). Throws Error(kInvalidArgument)
+// for anything else.
+OutlierPolicy outlier_policy(const nanobind::object& value);
+
+// `column_scales`: "auto" or "none". Throws Error(kInvalidArgument) for anything else.
 EncodeOptions encode_options(std::uint32_t codebook_size, const nanobind::object& outliers,
                              std::string_view column_scales);
 

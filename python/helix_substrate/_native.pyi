@@ -79,6 +79,9 @@ def encode(
     channel_scales: numpy arrays. And metrics: a dict of what the codes do to the array.
     """
 
+def largest_outlier_count(outliers: str | int | float, weight_count: int) -> int:
+    """The most outliers that the option can give a matrix of `weight_count` weights."""
+
 # Whole checkpoints. `options` are the keyword arguments of helix_substrate.compress() in full;
 # `progress` is called as (stage, item, done, total, unit) and `log` as (level, message), from any
 # thread. Ctrl-C cancels and raises KeyboardInterrupt.

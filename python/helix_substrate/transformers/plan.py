@@ -13,6 +13,7 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any
 
+from helix_substrate._native import largest_outlier_count
 from helix_substrate.transformers.config import HxqConfig
 from helix_substrate.transformers.layout import BARE_PARAMETERS, StoredTensor
 
@@ -20,7 +21,6 @@ HEADS = ("lm_head", "embed_out", "output_layer", "lm_head.decoder", "predictions
 EMBEDDINGS = ("wte", "wpe", "shared", "relative_attention_bias", "embeddings")
 ROUTERS = ("gate", "router", "wg", "gating_network", "shared_expert_gate", "gate_network")
 ELEMENT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-LARGEST_AUTO_SHARE = 0.0007  # of the weights, kept as outliers by "auto"
 OUTLIER_BYTES = 12
 
 
@@ -135,16 +135,5 @@ def bytes_bound(shape: tuple[int, ...], options: Mapping[str, Any]) -> int:
     asked = options["codebook_size"]
     scales = shape[1] if options["column_scales"] == "auto" else 0
     indices = count if asked <= 256 else count // 2 * 3 if count % 2 == 0 else 2 * count
-    outliers = most_outliers(options["outliers"], count)
+    outliers = largest_outlier_count(options["outliers"], count)
     return indices + 4 * (min(asked, count) + scales) + OUTLIER_BYTES * outliers
-
-
-def most_outliers(option: str | int | float, count: int) -> int:
-    """The most outliers that `option` can give a matrix of `count` weights."""
-    if option == "none":
-        return 0
-    if option == "auto":
-        return int(LARGEST_AUTO_SHARE * count)
-    if isinstance(option, int):
-        return min(option, count)
-    return min(count, math.floor(option * count + 0.5))

@@ -35,7 +35,7 @@ def spec_of(module: StoredModule) -> Spec:
 def make_shell(dense: nn.Module, spec: Spec) -> CompressedModule:
     """The compressed twin of `dense` (on the meta device), without content.
 
-    A Conv1D becomes a HelixLinear for now: its file holds the codes of the matrix as the dense
+    A Conv1D becomes a HelixLinear at first: its file holds the codes of the matrix as the dense
     file has it, (in, out). `finish_conv1d` turns it around once it is loaded.
     """
     rows, columns = dense.weight.shape
