@@ -1,6 +1,6 @@
 """Run by ctest: builds the wheel, installs it into a virtual environment without PyTorch, uses it.
 
-    wheel.py WORK
+    wheel.py WORK COMPILER
 
 Everything is written under WORK, whose build folder is kept: the next run compiles what changed.
 No network: the build's packages are those of the running interpreter, and so is numpy.
@@ -45,9 +45,9 @@ def run(*command: object, **options: object) -> str:
     return done.stdout
 
 
-def build_wheel(work: Path) -> Path:
-    """The wheel of the tree; compiled through ccache where there is one."""
-    environment = dict(os.environ)
+def build_wheel(work: Path, compiler: str) -> Path:
+    """The wheel of the tree, through ccache where there is one: it knows compilers by name."""
+    environment = {**os.environ, "CXX": compiler}
     if shutil.which("ccache"):
         environment.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
@@ -93,7 +93,7 @@ def main() -> int:
     for folder in ("wheels", "venv", "hxq"):
         shutil.rmtree(work / folder, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
-    wheel = build_wheel(work)
+    wheel = build_wheel(work, sys.argv[2])
     check_contents(wheel)
     python = new_environment(work / "venv")
     install = ["install", "--quiet", "--no-deps", "--no-index", wheel]
