@@ -1,10 +1,16 @@
 """Every architecture, compressed while loading and offline, against its dequantised twin."""
 
 import copy
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 import torch
 from small_models import GENERATING, IDS, MODELS, OPTIONS, inputs_of, logits_of, make, same_tensors
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import nn
 
 import helix_substrate
@@ -87,6 +93,37 @@ def test_the_native_engine_generates_the_same_tokens(name, compressed, load):
     assert difference(got, want) <= TOLERANCE
     made = native.generate(IDS[0].tolist(), max_tokens=12, temperature=0)
     assert greedy(model) == IDS[0].tolist() + list(made.tokens)
+
+
+@pytest.fixture(scope="module")
+def program():
+    """The compiled program: $HELIX_CLI, or the one that `make build` made."""
+    default = Path(__file__).parents[3] / "build/dev/apps/cli/helix"
+    path = Path(os.environ.get("HELIX_CLI", default))
+    if not path.is_file():
+        pytest.skip(f"no program at {path}; set HELIX_CLI")
+    return path
+
+
+def write_tokenizer(folder):
+    """One token for each of 128 bytes; returns the text of IDS."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())[:128]  # "!" is 0, """ is 1, and so on
+    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return "".join(alphabet[i] for i in IDS[0])
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_the_program_generates_the_same_tokens(name, compressed, load, program, tmp_path):
+    folder = shutil.copytree(compressed(name), tmp_path / "model")
+    command = [program, "generate", folder, write_tokenizer(folder), "--max-tokens", "12"]
+    run = subprocess.run(
+        [*command, "--precision", "f32", "--json", "--quiet"], stdout=subprocess.PIPE, check=True
+    )
+    made = json.loads(run.stdout)["tokens"]
+    assert greedy(load(name, compressed(name))) == IDS[0].tolist() + made
 
 
 @pytest.mark.parametrize("name", MODELS)

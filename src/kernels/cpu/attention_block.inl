@@ -25,37 +25,42 @@ static void load_positions(const AttentionTask& task, const std::byte* from, std
 // Scores to weights in place; returns the factor by which what was summed before must shrink.
 static float weigh(const AttentionTask& task, std::size_t row, std::size_t begin, std::size_t count,
                    float* scores, float* maximum, float* sum) {
-  const std::size_t last = task.row_position[row];
-  const std::size_t first =
-      task.window == 0 || last + 1 <= task.window ? 0 : last + 1 - task.window;
+  constexpr int kVectors = kAttentionTile / kLanes;
   const float lowest = -__builtin_inff();
-  float top = *maximum;
-  for (std::size_t p = 0; p < kAttentionTile; ++p) {
-    const std::size_t position = begin + p;
-    const bool seen = p < count && position >= first && position <= last;
-    scores[p] = seen ? scores[p] * task.scale : lowest;
+  // The positions seen, relative to `begin`.
+  const std::size_t end = task.row_position[row] + 1;
+  const std::size_t start = task.window == 0 || end <= task.window ? 0 : end - task.window;
+  const std::size_t low = start > begin ? smaller_size(start - begin, kAttentionTile) : 0;
+  const std::size_t high = end > begin ? smaller_size(end - begin, count) : 0;
+  const bool whole = low == 0 && high == kAttentionTile;
+  IntVec lane;
+  for (int i = 0; i < kLanes; ++i) lane[i] = i;
+  const auto seen = [&](int v) {
+    const IntVec position = lane + v * kLanes;
+    return (IntVec)(position >= static_cast<int>(low)) &
+           (IntVec)(position < static_cast<int>(high));
+  };
+  Vec values[kVectors];
+  Vec tops = broadcast(lowest);
+  for (int v = 0; v < kVectors; ++v) {
+    values[v] = load(scores + v * kLanes) * broadcast(task.scale);
+    if (!whole) values[v] = select(seen(v), values[v], broadcast(lowest));
+    tops = larger(values[v], tops);
   }
-  const float tile_top = largest(scores, kAttentionTile);
-  top = tile_top > top ? tile_top : top;
-  if (top == lowest) {  // nothing seen so far
-    for (std::size_t p = 0; p < kAttentionTile; ++p) scores[p] = 0.0F;
-    return 1.0F;
-  }
-  const Vec shift = broadcast(top);
+  const float before = *maximum;
+  const float tile_top = largest_lane(tops);
+  const float top = tile_top > before ? tile_top : before;
+  // Nothing seen so far: whatever is subtracted, all weights become zero.
+  const Vec shift = broadcast(top == lowest ? 0.0F : top);
   Vec sums = {};
-  for (std::size_t p = 0; p < kAttentionTile; p += kLanes) {
-    const Vec score = load(scores + p);
-    const Vec e = exponential(score - shift);
-    const Vec weight = select((IntVec)(score == broadcast(lowest)), Vec{}, e);
+  for (int v = 0; v < kVectors; ++v) {
+    Vec weight = exponential(values[v] - shift);
+    if (!whole) weight = select(seen(v), weight, Vec{});
     sums += weight;
-    store(scores + p, weight);
+    store(scores + v * kLanes, weight);
   }
-  float factor = 0.0F;
-  if (*maximum != lowest) {
-    float lanes[kLanes];
-    store(lanes, exponential(broadcast(*maximum - top)));
-    factor = lanes[0];
-  }
+  float factor = 1.0F;
+  if (top != before) factor = before == lowest ? 0.0F : exponential(broadcast(before - top))[0];
   *sum = *sum * factor + sum_lanes(sums);
   *maximum = top;
   return factor;

@@ -98,15 +98,6 @@ struct Segments {
   __m256i multiplier;
 };
 
-// In assembly, because GCC keeps all 16 segments for the next 32 indices, on the stack; from one
-// base, because it would keep 16 addresses there too.
-template <int kSegment>
-static inline __m256i load_steps(const std::uint8_t (*steps)[32]) {
-  __m256i both;
-  __asm__ volatile("vmovdqa %c2(%1), %0" : "=x"(both) : "r"(steps), "i"(32 * kSegment));
-  return both;
-}
-
 static inline __m256i load_segment(const void* segment) {
   return _mm256_broadcastsi128_si256(_mm_load_si128(static_cast<const __m128i*>(segment)));
 }
@@ -122,45 +113,103 @@ static inline Segments load_segments(const FixedTable& table) {
   return {load_segment(table.base), load_segment(table.multiplier)};
 }
 
-struct Lookup {
-  __m256i within[4];  // the index within 64 entries, lowered by 0, 16, 32, 48
-  __m256i bits[2];    // bit 6 and 7 of the index as the sign of its byte
+// What follows is kept in registers by hand: the order of assembly that is volatile, and functions
+// that are inlined before arrays and structures become variables. Otherwise GCC loads all segments
+// and does all shuffles first, and keeps them on the stack.
+
+using Steps = const std::uint8_t (*)[32];
+
+template <int kSegment>
+[[gnu::always_inline]] static inline __m256i load_steps(Steps steps) {
+  __m256i both;
+  __asm__ volatile("vmovdqa %c2(%1), %0" : "=x"(both) : "r"(steps), "i"(32 * kSegment));
+  return both;
+}
+
+[[gnu::always_inline]] static inline __m256i shuffle(__m256i steps, __m256i within) {
+  __m256i found;
+  __asm__ volatile("vpshufb %2, %1, %0" : "=x"(found) : "x"(steps), "x"(within));
+  return found;
+}
+
+[[gnu::always_inline]] static inline __m256i add_shuffle(__m256i found, __m256i steps,
+                                                         __m256i within) {
+  __m256i part;
+  __asm__ volatile("vpshufb %3, %2, %1\n\tvpxor %1, %0, %0"
+                   : "+x"(found), "=&x"(part)
+                   : "x"(steps), "x"(within));
+  return found;
+}
+
+// The index within 64 entries, lowered by 0, 16, 32, 48.
+struct Within {
+  __m256i by0;
+  __m256i by16;
+  __m256i by32;
+  __m256i by48;
 };
 
-static inline Lookup prepare(__m256i indices) {
+[[gnu::always_inline]] static inline Within prepare(__m256i indices) {
   const __m256i segment = _mm256_set1_epi8(16);
-  Lookup lookup;
-  lookup.within[0] = _mm256_and_si256(indices, _mm256_set1_epi8(63));
-  for (int i = 1; i < 4; ++i) {
-    lookup.within[i] = _mm256_sub_epi8(lookup.within[i - 1], segment);
-  }
-  lookup.bits[0] = _mm256_slli_epi16(indices, 1);
-  lookup.bits[1] = indices;
-  return lookup;
+  Within within;
+  within.by0 = _mm256_and_si256(indices, _mm256_set1_epi8(63));
+  within.by16 = _mm256_sub_epi8(within.by0, segment);
+  within.by32 = _mm256_sub_epi8(within.by16, segment);
+  within.by48 = _mm256_sub_epi8(within.by32, segment);
+  return within;
 }
 
-template <int kFirst>
-static inline __m256i look_up_quarter(const std::uint8_t (*steps)[32], const Lookup& lookup) {
-  const __m256i a = _mm256_shuffle_epi8(load_steps<kFirst>(steps), lookup.within[0]);
-  const __m256i b = _mm256_shuffle_epi8(load_steps<kFirst + 1>(steps), lookup.within[1]);
-  const __m256i ab = _mm256_xor_si256(a, b);
-  const __m256i c = _mm256_shuffle_epi8(load_steps<kFirst + 2>(steps), lookup.within[2]);
-  const __m256i d = _mm256_shuffle_epi8(load_steps<kFirst + 3>(steps), lookup.within[3]);
-  return _mm256_xor_si256(ab, _mm256_xor_si256(c, d));
+// Of 2 x 32 indices, because a segment that is loaded once serves both.
+struct Pair {
+  __m256i first;
+  __m256i second;
+};
+
+template <int kSegment>
+[[gnu::always_inline]] static inline Pair look_up_quarter(Steps steps, const Within& first,
+                                                          const Within& second) {
+  __m256i segment = load_steps<kSegment>(steps);
+  Pair found = {shuffle(segment, first.by0), shuffle(segment, second.by0)};
+  segment = load_steps<kSegment + 1>(steps);
+  found.first = add_shuffle(found.first, segment, first.by16);
+  found.second = add_shuffle(found.second, segment, second.by16);
+  segment = load_steps<kSegment + 2>(steps);
+  found.first = add_shuffle(found.first, segment, first.by32);
+  found.second = add_shuffle(found.second, segment, second.by32);
+  segment = load_steps<kSegment + 3>(steps);
+  found.first = add_shuffle(found.first, segment, first.by48);
+  found.second = add_shuffle(found.second, segment, second.by48);
+  return found;
 }
 
-static inline __m256i look_up(const std::uint8_t (*steps)[32], const Lookup& lookup) {
-  const __m256i lower =
-      blend(look_up_quarter<0>(steps, lookup), look_up_quarter<4>(steps, lookup), lookup.bits[0]);
-  const __m256i upper =
-      blend(look_up_quarter<8>(steps, lookup), look_up_quarter<12>(steps, lookup), lookup.bits[0]);
-  return blend(lower, upper, lookup.bits[1]);
+// By the signs of the bytes of `masks`.
+[[gnu::always_inline]] static inline Pair blend(const Pair& zeros, const Pair& ones,
+                                                const Pair& masks) {
+  Pair result;
+  __asm__ volatile("vpblendvb %3, %2, %1, %0"
+                   : "=x"(result.first)
+                   : "x"(zeros.first), "x"(ones.first), "x"(masks.first));
+  __asm__ volatile("vpblendvb %3, %2, %1, %0"
+                   : "=x"(result.second)
+                   : "x"(zeros.second), "x"(ones.second), "x"(masks.second));
+  return result;
 }
 
-// 32 indices to 2 x 16 values in column order.
-static inline void decode(const FixedTable& table, const Segments& segments, __m256i indices,
-                          __m256i* values) {
-  const __m256i residual = look_up(table.residual_steps, prepare(indices));
+[[gnu::always_inline]] static inline Pair look_up(Steps steps, const Pair& indices) {
+  const Within first = prepare(indices.first);
+  const Within second = prepare(indices.second);
+  const Pair bit6 = {_mm256_add_epi8(indices.first, indices.first),
+                     _mm256_add_epi8(indices.second, indices.second)};
+  Pair lower = look_up_quarter<0>(steps, first, second);
+  lower = blend(lower, look_up_quarter<4>(steps, first, second), bit6);
+  Pair upper = look_up_quarter<8>(steps, first, second);
+  upper = blend(upper, look_up_quarter<12>(steps, first, second), bit6);
+  return blend(lower, upper, indices);
+}
+
+// 32 indices and their residuals to 2 x 16 values in column order.
+[[gnu::always_inline]] static inline void join(const Segments& segments, __m256i indices,
+                                               __m256i residual, __m256i* values) {
   const __m256i segment = _mm256_and_si256(_mm256_srli_epi16(indices, 4), _mm256_set1_epi8(15));
   const __m256i base = _mm256_shuffle_epi8(segments.base, segment);
   const __m256i multiplier = _mm256_shuffle_epi8(segments.multiplier, segment);
@@ -172,15 +221,19 @@ static inline void decode(const FixedTable& table, const Segments& segments, __m
 }
 
 // The block's 64 values; indices past the end count as 0.
-static inline void decode_block(const FixedTable& table, const Segments& segments,
-                                const std::uint8_t* indices, std::size_t count, __m256i* values) {
-  alignas(32) std::uint8_t part[kFixedBlock] = {};
+[[gnu::always_inline]] static inline void decode_block(const FixedTable& table,
+                                                       const Segments& segments,
+                                                       const std::uint8_t* from, std::size_t count,
+                                                       __m256i* values) {
+  alignas(32) std::uint8_t part[kFixedBlock];
   if (count < kFixedBlock) {
-    __builtin_memcpy(part, indices, count);
-    indices = part;
+    for (std::size_t i = 0; i < kFixedBlock; ++i) part[i] = i < count ? from[i] : 0;
+    from = part;
   }
-  decode(table, segments, load_pairs(indices), values);
-  decode(table, segments, load_pairs(indices + 32), values + 2);
+  const Pair indices = {load_pairs(from), load_pairs(from + 32)};
+  const Pair residuals = look_up(table.residual_steps, indices);
+  join(segments, indices.first, residuals.first, values);
+  join(segments, indices.second, residuals.second, values + 2);
 }
 
 template <int kBatch>

@@ -85,17 +85,33 @@ static void rope(float* head, const float* cosines, const float* sines, std::siz
   }
 }
 
+// The columns of one group: blocks of 64 floats, multiplied by `factors` unless that is null.
+struct ColumnGroup {
+  const float* columns[kRowGroup > kPanelGroup ? kRowGroup : kPanelGroup];
+  const float* factors;
+  std::size_t blocks;
+  const std::uint8_t* order;
+
+  // Positions [at, at + kLanes) of a block.
+  Vec load(std::size_t block, std::size_t at) const {
+    const Vec v = load_ordered(columns[block], order + at);
+    return factors == nullptr ? v : v * load_ordered(factors + block * kFixedBlock, order + at);
+  }
+};
+
 // What the 16-bit numbers of a group are multiples of, so that they keep FixedInput's bounds. NaN
 // where a number is not finite.
-static inline float group_scale(const float* group, std::size_t count, FixedUse use) {
+static inline float group_scale(const ColumnGroup& group, FixedUse use) {
   Vec totals[2] = {};  // of the positions that fall into the two halves of a vector of 16 bits
   Vec peaks = {};
-  for (std::size_t i = 0; i < count; i += 2 * kLanes) {
-    for (int half = 0; half < 2; ++half) {
-      const Vec v = load(group + i + half * kLanes);
-      const Vec magnitude = select((IntVec)(v < Vec{}), -v, v);
-      totals[half] += magnitude;
-      peaks = larger(magnitude, peaks);
+  for (std::size_t block = 0; block < group.blocks; ++block) {
+    for (std::size_t i = 0; i < kFixedBlock; i += 2 * kLanes) {
+      for (int half = 0; half < 2; ++half) {
+        const Vec v = group.load(block, i + half * kLanes);
+        const Vec magnitude = select((IntVec)(v < Vec{}), -v, v);
+        totals[half] += magnitude;
+        peaks = larger(magnitude, peaks);
+      }
     }
   }
   const float total = sum_lanes(totals[0] + totals[1]);
@@ -108,11 +124,12 @@ static inline float group_scale(const float* group, std::size_t count, FixedUse 
   return by_peak > by_sum ? by_peak : by_sum;
 }
 
-static void round_block(const float* block, float inverse, std::int16_t* values) {
+static void round_block(const ColumnGroup& group, std::size_t block, float inverse,
+                        std::int16_t* values) {
   const Vec factor = broadcast(inverse);
   const Vec magic = broadcast(12582912.0F);  // 1.5 * 2^23: adding it rounds to an integer
   for (std::size_t i = 0; i < kFixedBlock; i += kLanes) {
-    const IntVec rounded = (IntVec)(load(block + i) * factor + magic) - (IntVec)magic;
+    const IntVec rounded = (IntVec)(group.load(block, i) * factor + magic) - (IntVec)magic;
     const HalfVec narrow = __builtin_convertvector((WordVec)rounded, HalfVec);
     __builtin_memcpy(values + i, &narrow, sizeof(narrow));
   }
@@ -132,35 +149,30 @@ static void quantize(const float* x, const float* inverse_scales, std::size_t in
                      std::size_t vector_size, const std::uint8_t* column_order, FixedUse use,
                      std::int16_t* values, std::size_t value_stride, float* scales,
                      std::size_t scale_stride) noexcept {
-  const std::size_t group = kFixedBlock * (use == FixedUse::kRows ? kRowGroup : kPanelGroup);
-  const bool plain = vector_size == 1 && inverse_scales == nullptr;
-  alignas(64) float ordered[kFixedBlock * (kRowGroup > kPanelGroup ? kRowGroup : kPanelGroup)];
-  for (std::size_t begin = 0; begin < index_columns; begin += group) {
-    const std::size_t end = smaller_size(index_columns, begin + group);
-    std::size_t blocks = 0;
-    for (std::size_t at = begin; at < end; at += kFixedBlock, ++blocks) {
-      float block[kFixedBlock];
-      const float* from = x + at;
-      if (!plain || at + kFixedBlock > end) {
-        read_block(x, inverse_scales, at, smaller_size(kFixedBlock, end - at), vector_size, block);
-        from = block;
-      }
-      // Every column order keeps runs of eight columns together.
-      for (std::size_t run = 0; run < kFixedBlock; run += 8) {
-        __builtin_memcpy(ordered + blocks * kFixedBlock + run, from + column_order[run], 32);
-      }
+  const std::size_t width = kFixedBlock * (use == FixedUse::kRows ? kRowGroup : kPanelGroup);
+  alignas(64) float copies[sizeof(ColumnGroup::columns) / sizeof(float*)][kFixedBlock];
+  for (std::size_t begin = 0; begin < index_columns; begin += width, scales += scale_stride) {
+    const std::size_t count = smaller_size(width, index_columns - begin);
+    const bool plain = vector_size == 1 && count % kFixedBlock == 0;
+    ColumnGroup group = {};
+    group.order = column_order;
+    group.factors = plain && inverse_scales != nullptr ? inverse_scales + begin : nullptr;
+    for (std::size_t done = 0; done < count; done += kFixedBlock, ++group.blocks) {
+      float* copy = copies[group.blocks];
+      group.columns[group.blocks] = plain ? x + begin + done : copy;
+      if (plain) continue;
+      read_block(x, inverse_scales, begin + done, smaller_size(kFixedBlock, count - done),
+                 vector_size, copy);
     }
-    const float found = group_scale(ordered, blocks * kFixedBlock, use);
+    *scales = group_scale(group, use);
     // Below 1e-37 the inverse would not be finite.
-    const bool usable = found >= 1e-37F;
-    for (std::size_t i = 0; i < blocks; ++i, values += value_stride) {
+    const bool usable = *scales >= 1e-37F;
+    for (std::size_t i = 0; i < group.blocks; ++i, values += value_stride) {
       if (usable) {
-        round_block(ordered + i * kFixedBlock, 1.0F / found, values);
+        round_block(group, i, 1.0F / *scales, values);
       } else {
         __builtin_memset(values, 0, kFixedBlock * sizeof(*values));
       }
     }
-    *scales = found;
-    scales += scale_stride;
   }
 }

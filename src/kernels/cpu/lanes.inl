@@ -35,9 +35,7 @@ static inline void store(void* to, Vec v) { __builtin_memcpy(to, &v, sizeof(v));
 
 static inline Vec broadcast(float value) { return value - Vec{}; }
 
-static inline Vec select(IntVec condition, Vec yes, Vec no) {
-  return (Vec)((condition & (IntVec)yes) | (~condition & (IntVec)no));
-}
+static inline Vec select(IntVec condition, Vec yes, Vec no) { return condition ? yes : no; }
 
 static inline Vec larger(Vec a, Vec b) { return select((IntVec)(a > b), a, b); }
 
@@ -49,8 +47,17 @@ static inline std::size_t smaller_size(std::size_t a, std::size_t b) { return a 
 
 static inline float sum_lanes(Vec v) { return _mm512_reduce_add_ps((__m512)v); }
 static inline float largest_lane(Vec v) { return _mm512_reduce_max_ps((__m512)v); }
+// from[order[0]], from[order[1]], ...; every column order keeps runs of eight columns together.
+static inline Vec load_ordered(const float* from, const std::uint8_t* order) {
+  const __m512 low = _mm512_castps256_ps512(_mm256_loadu_ps(from + order[0]));
+  return (Vec)_mm512_insertf32x8(low, _mm256_loadu_ps(from + order[8]), 1);
+}
 
 #else
+
+static inline Vec load_ordered(const float* from, const std::uint8_t* order) {
+  return load(from + order[0]);
+}
 
 static inline float sum_lanes(Vec v) {
   float lanes[kLanes];
