@@ -22,7 +22,6 @@ using State = CodebookMatrix::State;
 constexpr std::size_t kMostPanels = 4;
 constexpr std::size_t kBlocksAtOnce = 4;
 constexpr std::size_t kBatchAtOnce = 512;
-constexpr std::size_t kTasksPerThread = 4;
 
 // An outlier that 16 bits cannot hold: what is missing.
 struct Remainder {
@@ -30,11 +29,6 @@ struct Remainder {
   std::size_t column;
   float delta;
 };
-
-std::size_t panels_per_task(const State& state, const ThreadPool& pool) {
-  const std::size_t panels = (state.rows() - 1) / state.kernels->panel_rows + 1;
-  return std::clamp<std::size_t>(panels / (kTasksPerThread * pool.thread_count()), 1, kMostPanels);
-}
 
 // One task: rows [begin, end) of y.
 class TileTask {
@@ -51,7 +45,6 @@ class TileTask {
     auto* panel = panel_memory.get<std::uint16_t>(kBlocksAtOnce * kFixedBlock * panel_rows);
     const std::size_t width = (end_ - begin_ + panel_rows - 1) / panel_rows * panel_rows;
     auto* tile = tile_memory.get<float>(count * width);
-    std::fill_n(tile, count * width, 0.0F);
     keep_remainders_ = first == 0;
     for (std::size_t j = 0; j < inputs.size(); ++j) {
       for (std::size_t block = 0; block < inputs[j].blocks; block += kBlocksAtOnce) {
@@ -61,7 +54,7 @@ class TileTask {
         part.blocks = std::min(kBlocksAtOnce, part.blocks - block);
         for (std::size_t row = begin_; row < end_; row += panel_rows) {
           make_panel(j, row, block * kFixedBlock, panel);
-          kernels_.fixed_multiply(panel, part, count, tile + row - begin_, width);
+          kernels_.fixed_multiply(panel, part, count, j + block > 0, tile + row - begin_, width);
         }
       }
     }
@@ -119,15 +112,15 @@ void fixed_tile_product(const State& state, const float* x, std::size_t batch, f
   const bool low_rank_part = state.tensor.svd_rank > 0;
   const auto low_rank =
       low_rank_input(state, low_rank_part ? scaled_input(state, x, batch, pool) : x, batch);
-  const std::size_t rows_at_once = panels_per_task(state, pool) * state.kernels->panel_rows;
-  for_panels(state.rows(), rows_at_once, pool, [&](std::size_t begin, std::size_t end) {
+  const auto run = [&](std::size_t begin, std::size_t end) {
     TileTask task(state, begin, end);
     for (std::size_t first = 0; first < batch; first += kBatchAtOnce) {
       task.multiply(inputs, first, std::min(kBatchAtOnce, batch - first), y + first * state.rows());
     }
     task.add_remainders(x, batch, y);
     add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
-  });
+  };
+  for_panel_groups(state.rows(), state.kernels->panel_rows, kMostPanels, pool, run);
 }
 
 }  // namespace helix

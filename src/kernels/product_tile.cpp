@@ -8,18 +8,36 @@
 
 namespace helix {
 
+namespace {
+
+// Calls task(begin, end) for parts of [0, count) that shrink with what is left, within bounds.
+void for_shrinking_parts(std::size_t count, std::size_t least, std::size_t most, ThreadPool& pool,
+                         const std::function<void(std::size_t, std::size_t)>& task) {
+  std::vector<std::size_t> ends = {0};
+  while (ends.back() < count) {
+    const std::size_t left = count - ends.back();
+    const std::size_t share = std::clamp(left / (2 * pool.thread_count()), least, most);
+    ends.push_back(ends.back() + std::min(left, share));
+  }
+  pool.run(ends.size() - 1, [&](std::size_t part) { task(ends[part], ends[part + 1]); });
+}
+
+}  // namespace
+
 void for_row_parts(std::size_t rows, std::size_t row_bytes, ThreadPool& pool,
                    const std::function<void(std::size_t, std::size_t)>& task) {
   constexpr std::size_t kLeastBytes = std::size_t{1} << 17;
   const std::size_t least =
       std::max<std::size_t>(4, kLeastBytes / std::max<std::size_t>(1, row_bytes));
-  std::vector<std::size_t> ends = {0};
-  while (ends.back() < rows) {
-    const std::size_t left = rows - ends.back();
-    const std::size_t share = std::max(least, left / (2 * pool.thread_count()));
-    ends.push_back(ends.back() + std::min(left, share));
-  }
-  pool.run(ends.size() - 1, [&](std::size_t part) { task(ends[part], ends[part + 1]); });
+  for_shrinking_parts(rows, least, std::max(least, rows), pool, task);
+}
+
+void for_panel_groups(std::size_t rows, std::size_t panel_rows, std::size_t most, ThreadPool& pool,
+                      const std::function<void(std::size_t, std::size_t)>& task) {
+  for_shrinking_parts((rows - 1) / panel_rows + 1, 1, most, pool,
+                      [&](std::size_t begin, std::size_t end) {
+                        task(begin * panel_rows, std::min(rows, end * panel_rows));
+                      });
 }
 
 void for_panels(std::size_t rows, std::size_t step, ThreadPool& pool,

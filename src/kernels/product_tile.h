@@ -20,6 +20,11 @@ inline constexpr std::size_t kColumnsAtOnce = 256;  // of an F32 panel: 32 KiB
 void for_row_parts(std::size_t rows, std::size_t row_bytes, ThreadPool& pool,
                    const std::function<void(std::size_t, std::size_t)>& task);
 
+// Calls task(begin, end) for parts of up to `most` panels of `panel_rows` rows: large ones first,
+// then smaller ones, so that all threads end together.
+void for_panel_groups(std::size_t rows, std::size_t panel_rows, std::size_t most, ThreadPool& pool,
+                      const std::function<void(std::size_t, std::size_t)>& task);
+
 // Calls task(begin, end) for parts of `step` rows, the last one shorter.
 void for_panels(std::size_t rows, std::size_t step, ThreadPool& pool,
                 const std::function<void(std::size_t, std::size_t)>& task);

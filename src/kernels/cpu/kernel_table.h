@@ -127,10 +127,10 @@ struct KernelTable {
   void (*fixed_panel)(const FixedTable& table, const std::uint8_t* indices,
                       std::size_t index_stride, std::size_t rows, std::size_t count,
                       std::uint16_t* panel) noexcept;
-  // tile (batch, panel_rows), rows `tile_stride` apart, += x * panel / table.scale, for the blocks
+  // tile (batch, panel_rows), rows `tile_stride` apart, (+)= x * panel / table.scale, for the blocks
   // that x has and the first `batch` of its rows.
   void (*fixed_multiply)(const std::uint16_t* panel, const FixedInput& x, std::size_t batch,
-                         float* tile, std::size_t tile_stride) noexcept;
+                         bool accumulate, float* tile, std::size_t tile_stride) noexcept;
 
   // BF16 products, null where this instruction set has none. Columns are padded to 32.
   void (*bf16_panel)(const std::byte* weights, std::size_t columns, std::size_t row,
