@@ -12,7 +12,8 @@ compressed while loading, and of one pass over 8 tokens. Private memory is RssAn
 sentences: 1 - cosine between the sentence embeddings (mean pooling, normalised) of the dense model
 and of the compressed one, on the first lines of TEXT with 6 to 60 words; FOLDER is compressed
 already, otherwise it happens while loading.
-text: the model card's lines on FOLDER and on the same model dequantised, token for token.
+text: the model card's lines on FOLDER, with twelve prompts, against the same model dequantised, token for token;
+and the dequantised model against itself, computed in other ways.
 """
 
 from __future__ import annotations
@@ -179,26 +180,59 @@ def embeddings(model: Any, tokenizer: Any, lines: list[str]) -> Any:
 # Text
 
 
+PROMPTS = (
+    "The capital of France is",
+    "Once upon a time",
+    "def fibonacci(n):",
+    "Water boils at",
+    "The three laws of robotics are",
+    "In 1969, ",
+    "My favourite recipe is",
+    "A neural network is",
+    "Dear Sir or Madam,",
+    "To be or not to be",
+    "The mitochondria",
+    "List five animals:",
+)
+
+
 def text_of(options: argparse.Namespace) -> dict[str, Any]:
-    """The card's lines, unchanged but for the names."""
+    """The card's lines for each of PROMPTS against the dequantised model: how many tokens agree.
+
+    The dequantised model is also held against itself, computed in other ways: what differs there is
+    no property of the weights.
+    """
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     import helix_substrate  # noqa: F401  registers the quantizer
 
-    model = AutoModelForCausalLM.from_pretrained(options.folder, dtype=options.dtype)
     tokenizer = AutoTokenizer.from_pretrained(options.folder)
-    inputs = tokenizer("The capital of France is", return_tensors="pt")
     length = {"max_new_tokens": options.tokens, "min_new_tokens": options.tokens}
-    output = model.generate(**inputs, **length, do_sample=False)
-    twin = AutoModelForCausalLM.from_pretrained(options.folder, dtype=options.dtype).dequantize()
-    wanted = twin.generate(**inputs, **length, do_sample=False)
+
+    def texts(model: Any, **how: Any) -> list[Any]:
+        asked = [tokenizer(prompt, return_tensors="pt") for prompt in PROMPTS]
+        made = [model.generate(**ids, **length, do_sample=False, **how)[0] for ids in asked]
+        return [row[-options.tokens :] for row in made]
+
+    def agreement(left: list[Any], right: list[Any]) -> list[int]:
+        return [int((a == b).long().cumprod(0).sum()) for a, b in zip(left, right, strict=True)]
+
+    model = AutoModelForCausalLM.from_pretrained(options.folder, dtype=options.dtype)
     count = len(model.config.quantization_config.compressed_modules)
+    compressed = texts(model)
+    model = model.dequantize()
+    dense = texts(model)
+    with torch.backends.mkldnn.flags(enabled=False):
+        plain = texts(model)
     return {
         "dtype": str(model.dtype),
         "compressed_modules": count,
-        "tokens": output.shape[1] - inputs["input_ids"].shape[1],
-        "equal": output.tolist() == wanted.tolist(),
-        "text": tokenizer.decode(output[0], skip_special_tokens=True),
+        "tokens": options.tokens,
+        "compressed against dense": agreement(compressed, dense),
+        "dense without oneDNN": agreement(plain, dense),
+        "dense without key-value cache": agreement(texts(model, use_cache=False), dense),
+        "text": tokenizer.decode(compressed[0]),
     }
 
 

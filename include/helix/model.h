@@ -126,9 +126,9 @@ struct Benchmark {
   std::vector<double> generated_samples;
   std::uint64_t token_weight_bytes = 0;  // weights that one generated token reads
   std::uint64_t total_weight_bytes = 0;
-  double achieved_bandwidth = 0.0;      // bytes per second of weights while generating
-  double read_bandwidth = 0.0;          // that plain reading reaches on this machine, same run
-  std::uint64_t cache_bytes = 0;        // keys and values at the end
+  double achieved_bandwidth = 0.0;  // bytes per second of weights while generating
+  double read_bandwidth = 0.0;      // that plain reading reaches, right after the best repetition
+  std::uint64_t cache_bytes = 0;    // keys and values at the end
   std::uint64_t peak_memory_bytes = 0;  // of the process; mapped files count while resident
 };
 

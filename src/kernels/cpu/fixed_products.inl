@@ -30,8 +30,7 @@ static inline void fixed_tile(const std::uint16_t* panel, std::size_t blocks, co
   unroll<kBatch>([&]<int n>() {
     const Vec scale = broadcast(scales[n]);
     float* to = tile + n * tile_stride;
-    const Vec before[2] = {accumulate ? load(to) : Vec{},
-                           accumulate ? load(to + kLanes) : Vec{}};
+    const Vec before[2] = {accumulate ? load(to) : Vec{}, accumulate ? load(to + kLanes) : Vec{}};
     store(to, before[0] + to_floats(first[n]) * scale);
     store(to + kLanes, before[1] + to_floats(second[n]) * scale);
   });
