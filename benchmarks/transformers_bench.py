@@ -12,8 +12,8 @@ compressed while loading, and of one pass over 8 tokens. Private memory is RssAn
 sentences: 1 - cosine between the sentence embeddings (mean pooling, normalised) of the dense model
 and of the compressed one, on the first lines of TEXT with 6 to 60 words; FOLDER is compressed
 already, otherwise it happens while loading.
-text: the model card's lines on FOLDER, with twelve prompts, against the same model dequantised, token for token;
-and the dequantised model against itself, computed in other ways.
+text: the model card's lines on FOLDER, with twelve prompts, against the same model dequantised,
+token for token; and the dequantised model against itself, computed in other ways.
 """
 
 from __future__ import annotations

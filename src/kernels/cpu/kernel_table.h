@@ -127,8 +127,8 @@ struct KernelTable {
   void (*fixed_panel)(const FixedTable& table, const std::uint8_t* indices,
                       std::size_t index_stride, std::size_t rows, std::size_t count,
                       std::uint16_t* panel) noexcept;
-  // tile (batch, panel_rows), rows `tile_stride` apart, (+)= x * panel / table.scale, for the blocks
-  // that x has and the first `batch` of its rows.
+  // tile (batch, panel_rows), rows `tile_stride` apart, (+)= x * panel / table.scale, for the
+  // blocks that x has and the first `batch` of its rows.
   void (*fixed_multiply)(const std::uint16_t* panel, const FixedInput& x, std::size_t batch,
                          bool accumulate, float* tile, std::size_t tile_stride) noexcept;
 
