@@ -13,10 +13,13 @@
 #include <functional>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "helix/codec.h"
 #include "helix/tensor.h"
 #include "kernels/codebook_matmul.h"
 #include "kernels/dense_matmul.h"
@@ -66,7 +69,8 @@ struct Setup {
   int repeats;
   ThreadPool& pool;
   std::vector<std::byte> weights;  // indices, or BF16 numbers
-  std::vector<float> codebook;
+  std::vector<float> codebook;     // of Gaussian weights
+  std::vector<float> jagged;       // 256 random numbers in order
 };
 
 constexpr std::size_t kDotSteps = 20'000;
@@ -86,11 +90,12 @@ double all_dot_operations(const Setup& setup) {
   return static_cast<double>(setup.pool.thread_count()) * dot_operations(kDotSteps);
 }
 
-CompressedTensor slice(const Setup& setup, const Shape& shape, std::size_t number) {
+CompressedTensor slice(const Setup& setup, const std::vector<float>& codebook, const Shape& shape,
+                       std::size_t number) {
   CompressedTensor tensor;
   tensor.rows = shape.rows;
   tensor.columns = shape.columns;
-  tensor.codebook = setup.codebook;
+  tensor.codebook = codebook;
   const std::size_t bytes = shape.rows * shape.columns;
   tensor.indices = std::span(setup.weights).subspan(number * bytes, bytes);
   return tensor;
@@ -131,15 +136,13 @@ void run(const Setup& setup, const std::string& name, const Shape& shape,
   std::fflush(stdout);
 }
 
-void run_codebooks(const Setup& setup, Isa isa, Precision precision, const Shape& shape) {
+void run_codebooks(const Setup& setup, const std::string& name, const std::vector<float>& codebook,
+                   const MatrixOptions& options, const Shape& shape) {
   std::vector<CodebookMatrix> matrices;
   const std::size_t bytes = shape.rows * shape.columns;
   for (std::size_t i = 0; (i + 1) * bytes <= setup.weights.size(); ++i) {
-    matrices.emplace_back(slice(setup, shape, i), std::vector<float>{},
-                          MatrixOptions{.precision = precision, .isa = isa});
+    matrices.emplace_back(slice(setup, codebook, shape, i), std::vector<float>{}, options);
   }
-  const std::string name =
-      std::string(isa_name(isa)) + (precision == Precision::kF32 ? " f32" : "");
   for (const std::size_t batch : {1, 2, 4, 8, 9, 16, 64, 512}) {
     run(setup, name, shape, matrices, 1, batch);
   }
@@ -179,29 +182,42 @@ void run_plain(const Setup& setup, const char* name, const Shape& shape, PlainPr
               shape.columns, 1, rates.median() / 1e9, rates.best() / 1e9);
 }
 
+// The codebook and, over and over, the indices of a Gaussian matrix.
 void fill(Setup& setup) {
-  std::mt19937_64 generator(7);
-  for (std::size_t i = 0; i + 8 <= setup.weights.size(); i += 8) {
-    const std::uint64_t bits = generator() & 0xbfffbfffbfffbfffULL;  // no NaN among BF16 numbers
-    std::copy_n(reinterpret_cast<const std::byte*>(&bits), 8, setup.weights.data() + i);
-  }
+  std::mt19937 generator(7);
   std::normal_distribution<float> normal(0.0F, 0.02F);
-  setup.codebook.resize(256);
-  for (float& value : setup.codebook) value = normal(generator);
-  std::sort(setup.codebook.begin(), setup.codebook.end());
+  const auto draw = [&](std::size_t count) {
+    std::vector<float> values(count);
+    for (float& value : values) value = normal(generator);
+    return values;
+  };
+  setup.jagged = draw(256);
+  std::sort(setup.jagged.begin(), setup.jagged.end());
+  const auto matrix = draw(std::size_t{2048} * 2048);
+  const TensorView view{DType::kF32, {2048, 2048}, std::as_bytes(std::span(matrix))};
+  CompressedTensor codes = encode(view, {});
+  setup.codebook = std::move(codes.codebook);
+  for (std::size_t i = 0; i < setup.weights.size(); i += codes.indices.size()) {
+    std::copy(codes.indices.begin(), codes.indices.end(), setup.weights.begin() + i);
+  }
 }
 
 int main_with(int threads, int repeats, const std::string& only) {
   ThreadPool pool(static_cast<std::size_t>(threads));
-  Setup setup{repeats, pool, std::vector<std::byte>(kWorkingSet), {}};
+  Setup setup{repeats, pool, std::vector<std::byte>(kWorkingSet), {}, {}};
   fill(setup);
   std::printf("%-26s %13s %5s  %16s  %7s  %7s  %8s  %8s  %7s\n", "product", "shape", "batch",
               "GB/s (best)", "reading", "of it", "GFLOP/s", "dots", "of them");
   const Shape shapes[] = {{2048, 2048}, {256, 2048}, {5632, 2048}, {2048, 5632}};
   for (const Isa isa : available_isas()) {
     if (!only.empty() && only != isa_name(isa)) continue;
-    for (const Shape& shape : shapes) run_codebooks(setup, isa, Precision::kBf16, shape);
-    run_codebooks(setup, isa, Precision::kF32, shapes[0]);
+    const std::string name(isa_name(isa));
+    for (const Shape& shape : shapes) {
+      run_codebooks(setup, name, setup.codebook, {.isa = isa}, shape);
+    }
+    run_codebooks(setup, name + " jagged", setup.jagged, {.isa = isa}, shapes[0]);
+    run_codebooks(setup, name + " f32", setup.codebook, {.precision = Precision::kF32, .isa = isa},
+                  shapes[0]);
     for (const DType dtype : {DType::kBF16, DType::kF16, DType::kF32}) {
       run_dense(setup, isa, dtype, shapes[0]);
     }

@@ -22,7 +22,8 @@ namespace helix {
 // with one scale per 64 columns, products and sums of 64 columns exact in 32 bits, sums of those in
 // F32. On Gaussian data its relative error is 2e-4 to 5e-4, a tenth of what BF16 operands give, at
 // the speed of the BF16 dot unit. A codebook whose 16-bit form would be off by more than 6e-4 of
-// its root mean square takes the F32 path, as do larger codebooks. Batches over 8 on AMX round
+// its root mean square takes the F32 path, as do larger codebooks; AVX2 follows codebooks by cubics
+// for batches up to 8 where those are off by no more than 1e-3. Batches over 8 on AMX round
 // codebook and x to BF16 (about 2e-3). Outliers are added exactly for batches up to 8, with 16 bits
 // (BF16 on AMX) beyond.
 //

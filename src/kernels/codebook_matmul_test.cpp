@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <string>
 
 #include "helix/error.h"
+#include "kernels/codebook_state.h"
 #include "kernels/kernel_test_data.h"
 #include "kernels/reference/matmul_reference.h"
 
@@ -103,6 +105,42 @@ TEST(CodebookMatmul, TwelveAndSixteenBitIndices) {
 TEST(CodebookMatmul, SmallCodebooks) {
   expect_products({.rows = 33, .columns = 130, .codebook_size = 1});
   expect_products({.rows = 33, .columns = 130, .codebook_size = 19});
+}
+
+TEST(CodebookMatmul, SmoothCodebooks) {
+  expect_products({.rows = 37, .columns = 331, .sidecar = true, .smooth = true});
+  expect_products({.rows = 33, .columns = 130, .codebook_size = 100, .smooth = true});
+}
+
+// Every entry alone: what the kernels look up is what the tables say, to the last bit.
+TEST(CodebookMatmul, RowsLookUpWhatTheTableHolds) {
+  for (const bool smooth : {false, true}) {
+    CompressedTensor tensor = make_tensor({.rows = 256, .columns = 64, .smooth = smooth}, 11);
+    auto indices = std::make_shared<std::vector<std::byte>>();
+    for (int i = 0; i < 256 * 64; ++i) indices->push_back(static_cast<std::byte>(i / 64));
+    tensor.indices = *indices;
+    tensor.index_owner = indices;
+    ThreadPool pool(1);
+    for (const Isa isa : available_isas()) {
+      const CodebookMatrix matrix(tensor, {}, {.isa = isa});
+      if (!matrix.fixed_point()) continue;
+      const FixedTable& table = matrix.state().row_tables.components[0];
+      if (isa == Isa::kAvx2) {
+        EXPECT_EQ(table.form == TableForm::kCubics, smooth);
+      }
+      for (std::size_t column = 0; column < 64; ++column) {
+        std::vector<float> x(64);
+        x[column] = 1.0F;
+        std::vector<float> y(256);
+        matrix.multiply(x, 1, y, pool);
+        for (std::size_t i = 0; i < 256; ++i) {
+          const float expected = table.scale * static_cast<std::int16_t>(table.values[i]);
+          ASSERT_NEAR(y[i], expected, 1e-6F * std::fabs(expected))
+              << isa_name(isa) << " column " << column << " entry " << i;
+        }
+      }
+    }
+  }
 }
 
 TEST(CodebookMatmul, LargeBatch) {

@@ -1,6 +1,7 @@
 #include "kernels/fixed_table.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 
@@ -11,9 +12,16 @@ namespace {
 
 constexpr int kSegment = 16;
 constexpr int kBaseStep = 255;
-// Leaves the lowest segment a base within 8 bits.
-constexpr float kSegmentedPeak = 127.0F * kBaseStep;
-constexpr float kPeak = 32767.0F;
+constexpr int kCubicStep = 8 * 257;  // of t from entry to entry, in 1 / 32768
+
+// The largest value of a form.
+float peak_of(TableForm form) {
+  switch (form) {
+    case TableForm::kResiduals: return 127.0F * kBaseStep;  // a base within 8 bits
+    case TableForm::kCubics: return 16383.0F;               // room for steep segments
+    default: return 32767.0F;
+  }
+}
 
 void set_value(FixedTable& table, std::size_t index, std::uint16_t bits) {
   table.values[index] = bits;
@@ -37,43 +45,100 @@ void fit_segment(FixedTable& table, int segment, std::span<int> wanted, std::uin
   }
 }
 
+void fit_residuals(FixedTable& table, std::span<int> wanted) {
+  std::uint8_t residuals[256];
+  for (int segment = 0; segment < 256 / kSegment; ++segment) {
+    fit_segment(table, segment, wanted.subspan(segment * kSegment, kSegment), residuals);
+  }
+  for (int i = 0; i < 256; ++i) {
+    const bool starts = i % 64 < kSegment;
+    const auto step =
+        static_cast<std::uint8_t>(starts ? residuals[i] : residuals[i] ^ residuals[i - kSegment]);
+    std::uint8_t* segment = table.residual_steps[i / kSegment];
+    segment[i % kSegment] = segment[kSegment + i % kSegment] = step;
+  }
+}
+
+using Cubic = std::array<double, 4>;  // coefficients of 1, t, t^2, t^3
+
+// Least squares by the normal equations. `weights` are positive.
+Cubic fit_cubic(std::span<const int> wanted, std::span<const double> weights) {
+  double rows[4][5] = {};
+  for (int i = 0; i < kSegment; ++i) {
+    const double t = i * kCubicStep / 32768.0;
+    const double powers[5] = {1.0, t, t * t, t * t * t, static_cast<double>(wanted[i])};
+    for (int r = 0; r < 4; ++r) {
+      for (int c = 0; c < 5; ++c) rows[r][c] += weights[i] * powers[r] * powers[c];
+    }
+  }
+  for (int pivot = 0; pivot < 4; ++pivot) {  // positive definite: no exchanges
+    for (int r = pivot + 1; r < 4; ++r) {
+      const double factor = rows[r][pivot] / rows[pivot][pivot];
+      for (int c = pivot; c < 5; ++c) rows[r][c] -= factor * rows[pivot][c];
+    }
+  }
+  Cubic cubic;
+  for (int r = 3; r >= 0; --r) {
+    double sum = rows[r][4];
+    for (int c = r + 1; c < 4; ++c) sum -= rows[r][c] * cubic[c];
+    cubic[r] = sum / rows[r][r];
+  }
+  return cubic;
+}
+
+// Replaces 256 whole numbers by what cubics give.
+void fit_cubics(FixedTable& table, std::span<int> wanted, std::span<const double> weights) {
+  const auto saturated = [](double value) {
+    return static_cast<int>(std::lround(std::clamp(value, -32768.0, 32767.0)));
+  };
+  for (int segment = 0; segment < 256 / kSegment; ++segment) {
+    const auto values = wanted.subspan(segment * kSegment, kSegment);
+    const Cubic cubic = fit_cubic(values, weights.subspan(segment * kSegment, kSegment));
+    for (int k = 0; k < 4; ++k) {
+      const auto bits = static_cast<std::uint16_t>(saturated(cubic[k]));
+      for (const int at : {segment, kSegment + segment}) {
+        table.cubic[6 - 2 * k][at] = static_cast<std::uint8_t>(bits & 0xffU);
+        table.cubic[7 - 2 * k][at] = static_cast<std::uint8_t>(bits >> 8);
+      }
+    }
+    for (int i = 0; i < kSegment; ++i) {
+      int value = saturated(cubic[3]);
+      for (int k = 2; k >= 0; --k) {
+        value = saturated(((value * i * kCubicStep + 16384) >> 15) + saturated(cubic[k]));
+      }
+      values[i] = value;
+    }
+  }
+}
+
 struct Error2 {
   double error = 0.0;
   double total = 0.0;
 };
 
 Error2 fill(FixedTable& table, std::span<const float> values,
-            std::span<const std::uint64_t> weights, float peak, bool segmented) {
-  table.scale = peak / (segmented ? kSegmentedPeak : kPeak);
+            std::span<const std::uint64_t> weights, float peak, TableForm form) {
+  table.form = form;
+  table.scale = peak / peak_of(form);
   const double inverse = table.scale > 0.0F ? 1.0 / static_cast<double>(table.scale) : 0.0;
   int wanted[256] = {};
+  double importance[256] = {};
   for (std::size_t i = 0; i < 256; ++i) {
     // Entries the codebook lacks repeat its last one, so that they widen no segment.
-    const float value = values[std::min(i, values.size() - 1)];
-    wanted[i] = static_cast<int>(std::lround(static_cast<double>(value) * inverse));
+    const std::size_t entry = std::min(i, values.size() - 1);
+    wanted[i] = static_cast<int>(std::lround(static_cast<double>(values[entry]) * inverse));
+    importance[i] = static_cast<double>(weights[entry]);
   }
-  if (segmented) {
-    std::uint8_t residuals[256];
-    for (int segment = 0; segment < 256 / kSegment; ++segment) {
-      fit_segment(table, segment, std::span(wanted).subspan(segment * kSegment, kSegment),
-                  residuals);
-    }
-    for (int i = 0; i < 256; ++i) {
-      const bool starts = i % 64 < kSegment;
-      const auto step =
-          static_cast<std::uint8_t>(starts ? residuals[i] : residuals[i] ^ residuals[i - kSegment]);
-      std::uint8_t* segment = table.residual_steps[i / kSegment];
-      segment[i % kSegment] = segment[kSegment + i % kSegment] = step;
-    }
-  }
+  if (form == TableForm::kResiduals) fit_residuals(table, wanted);
+  if (form == TableForm::kCubics) fit_cubics(table, wanted, importance);
   Error2 sums;
   for (std::size_t i = 0; i < 256; ++i) {
     set_value(table, i, static_cast<std::uint16_t>(wanted[i]));
     if (i >= values.size()) continue;
     const double exact = values[i];
     const double error = exact - static_cast<double>(table.scale) * wanted[i];
-    sums.error += static_cast<double>(weights[i]) * error * error;
-    sums.total += static_cast<double>(weights[i]) * exact * exact;
+    sums.error += importance[i] * error * error;
+    sums.total += importance[i] * exact * exact;
   }
   return sums;
 }
@@ -91,7 +156,7 @@ std::vector<float> component_of(std::span<const float> codebook, std::uint32_t v
 
 FixedTables make_fixed_tables(std::span<const float> codebook, std::uint32_t vector_size,
                               std::span<const std::uint64_t> weights, float headroom,
-                              bool segmented) {
+                              TableForm form) {
   FixedTables tables;
   Error2 sums;
   float peak = 0.0F;
@@ -99,7 +164,7 @@ FixedTables make_fixed_tables(std::span<const float> codebook, std::uint32_t vec
   for (std::uint32_t component = 0; component < vector_size; ++component) {
     const auto values = component_of(codebook, vector_size, component);
     const Error2 part =
-        fill(tables.components.emplace_back(), values, weights, peak * headroom, segmented);
+        fill(tables.components.emplace_back(), values, weights, peak * headroom, form);
     sums.error += part.error;
     sums.total += part.total;
   }

@@ -16,10 +16,10 @@ struct FixedTables {
 };
 
 // `codebook` (k, vector_size); `weights` how often each of the k entries occurs. The largest number
-// the tables stand for is `headroom` times the codebook's largest. `segmented` as in KernelTable.
+// the tables stand for is `headroom` times the codebook's largest.
 FixedTables make_fixed_tables(std::span<const float> codebook, std::uint32_t vector_size,
                               std::span<const std::uint64_t> weights, float headroom,
-                              bool segmented);
+                              TableForm form);
 
 // The low and the high 16 bits of F32 values: two tables, for a codebook of at most 256 numbers.
 FixedTables make_half_tables(std::span<const float> codebook);

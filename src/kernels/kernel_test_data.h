@@ -44,6 +44,7 @@ struct TensorShape {
   bool channel_scales = false;
   std::uint32_t svd_rank = 0;
   bool sorted = true;
+  bool smooth = false;  // a codebook as that of many Gaussian weights: cubics follow it
 };
 
 // A compressed matrix with Gaussian values, as a codec makes them. The indices start one byte past
@@ -57,6 +58,12 @@ inline CompressedTensor make_tensor(const TensorShape& shape, std::uint32_t seed
   tensor.codebook = gaussian(shape.codebook_size * shape.vector_size, seed, 0.02F);
   if (shape.sorted && shape.vector_size == 1) {
     std::sort(tensor.codebook.begin(), tensor.codebook.end());
+  }
+  if (shape.smooth) {
+    const auto last = static_cast<float>(tensor.codebook.size() - 1);
+    for (std::size_t i = 0; i < tensor.codebook.size(); ++i) {
+      tensor.codebook[i] = 0.01F * std::sinh(2.5F * (2.0F * static_cast<float>(i) / last - 1.0F));
+    }
   }
   std::mt19937 generator(seed + 1);
   std::vector<std::uint16_t> indices(tensor.index_count());

@@ -1,13 +1,17 @@
 // AVX2, FMA and F16C.
 //
-// Codebook values have no 256-entry lookup here, and gathers are slow. A byte plane of 256
-// residuals is 16 byte shuffles; together with an 8-bit base and an 8-bit multiplier per segment of
-// 16 entries (one shuffle each) one vpmaddubsw makes the 16-bit value:
-//   value = 255 * base + multiplier * residual.
-// A shuffle gives 0 where its index is negative, so the index within 64 entries, lowered by 16 * h,
-// asks segment h, and everything below 16 * h gets nothing; what the segments add to each other by
-// exclusive or is stored, not what they hold. Blends join the four quarters. Blends alone would
-// compete with the shuffles for the same two ports.
+// Codebook values have no 256-entry lookup here, and gathers are slow; a byte shuffle looks 16
+// entries up. FixedTable has two forms of a codebook for that.
+//
+// Cubics: the segment of 16 entries selects four 16-bit coefficients, two shuffles each, and the
+// place within the segment is where Horner's rule evaluates them. Rows of smooth codebooks.
+//
+// Residuals, for other codebooks and for panels: a byte plane of 256 residuals is 16 shuffles;
+// together with an 8-bit base and an 8-bit multiplier per segment (one shuffle each) one vpmaddubsw
+// makes the 16-bit value. A shuffle gives 0 where its index is negative, so the index within 64
+// entries, lowered by 16 * h, asks segment h, and everything below 16 * h gets nothing; what the
+// segments add to each other by exclusive or is stored, not what they hold. Blends join the four
+// quarters. Blends alone would compete with the shuffles for the same two ports.
 
 #include "kernels/cpu/cpu_tables.h"
 
@@ -93,11 +97,6 @@ constexpr std::uint8_t kColumnOrder[64] = {
     14, 15, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 48, 49, 50, 51,
     52, 53, 54, 55, 40, 41, 42, 43, 44, 45, 46, 47, 56, 57, 58, 59, 60, 61, 62, 63};
 
-struct Segments {
-  __m256i base;
-  __m256i multiplier;
-};
-
 static inline __m256i load_segment(const void* segment) {
   return _mm256_broadcastsi128_si256(_mm_load_si128(static_cast<const __m128i*>(segment)));
 }
@@ -107,10 +106,6 @@ static inline __m256i blend(__m256i zeros, __m256i ones, __m256i mask) {
   __m256i result;
   __asm__("vpblendvb %3, %2, %1, %0" : "=x"(result) : "x"(zeros), "x"(ones), "x"(mask));
   return result;
-}
-
-static inline Segments load_segments(const FixedTable& table) {
-  return {load_segment(table.base), load_segment(table.multiplier)};
 }
 
 // What follows is kept in registers by hand: the order of assembly that is volatile, and functions
@@ -207,22 +202,115 @@ template <int kSegment>
   return blend(lower, upper, indices);
 }
 
-// 32 indices and their residuals to 2 x 16 values in column order.
-[[gnu::always_inline]] static inline void join(const Segments& segments, __m256i indices,
-                                               __m256i residual, __m256i* values) {
-  const __m256i segment = _mm256_and_si256(_mm256_srli_epi16(indices, 4), _mm256_set1_epi8(15));
-  const __m256i base = _mm256_shuffle_epi8(segments.base, segment);
-  const __m256i multiplier = _mm256_shuffle_epi8(segments.multiplier, segment);
-  const __m256i ones = _mm256_set1_epi8(-1);  // 255
-  values[0] = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(residual, ones),
-                                   _mm256_unpacklo_epi8(multiplier, base));
-  values[1] = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(residual, ones),
-                                   _mm256_unpackhi_epi8(multiplier, base));
+static inline __m256i segment_of(__m256i indices) {
+  return _mm256_and_si256(_mm256_srli_epi16(indices, 4), _mm256_set1_epi8(15));
 }
 
+struct Residuals {
+  __m256i base;
+  __m256i multiplier;
+  Steps steps;
+
+  explicit Residuals(const FixedTable& table)
+      : base(load_segment(table.base)),
+        multiplier(load_segment(table.multiplier)),
+        steps(table.residual_steps) {}
+
+  [[gnu::always_inline]] void decode(const Pair& indices, __m256i* values) const {
+    const Pair residuals = look_up(steps, indices);
+    join(indices.first, residuals.first, values);
+    join(indices.second, residuals.second, values + 2);
+  }
+
+  // Of 32 indices and their residuals the 2 x 16 values in column order.
+  [[gnu::always_inline]] void join(__m256i indices, __m256i residual, __m256i* values) const {
+    const __m256i segment = segment_of(indices);
+    const __m256i bases = _mm256_shuffle_epi8(base, segment);
+    const __m256i multipliers = _mm256_shuffle_epi8(multiplier, segment);
+    const __m256i ones = _mm256_set1_epi8(-1);  // 255
+    values[0] = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(residual, ones),
+                                     _mm256_unpacklo_epi8(multipliers, bases));
+    values[1] = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(residual, ones),
+                                     _mm256_unpackhi_epi8(multipliers, bases));
+  }
+};
+
+// Of 32 indices: the polynomials' segments, variable and values so far, 2 x 16 in column order.
+struct Horner {
+  __m256i segment;
+  __m256i t[2];
+  __m256i values[2];
+
+  [[gnu::always_inline]] explicit Horner(__m256i indices) : segment(segment_of(indices)) {
+    const __m256i rest = _mm256_and_si256(_mm256_slli_epi16(indices, 3), _mm256_set1_epi8(0x78));
+    t[0] = _mm256_unpacklo_epi8(rest, rest);
+    t[1] = _mm256_unpackhi_epi8(rest, rest);
+  }
+
+  // values = the coefficient
+  [[gnu::always_inline]] void start(__m256i lows, __m256i highs) {
+    __m256i high;
+    __asm__ volatile(
+        "vpshufb %5, %3, %0\n\t"
+        "vpshufb %5, %4, %2\n\t"
+        "vpunpckhbw %2, %0, %1\n\t"
+        "vpunpcklbw %2, %0, %0"
+        : "=&x"(values[0]), "=&x"(values[1]), "=&x"(high)
+        : "x"(lows), "x"(highs), "x"(segment));
+  }
+
+  // values = values * t + the coefficient
+  [[gnu::always_inline]] void step(__m256i lows, __m256i highs) {
+    __m256i low;
+    __m256i high;
+    __m256i first;
+    __asm__ volatile(
+        "vpshufb %7, %5, %2\n\t"
+        "vpshufb %7, %6, %3\n\t"
+        "vpmulhrsw %8, %0, %0\n\t"
+        "vpmulhrsw %9, %1, %1\n\t"
+        "vpunpcklbw %3, %2, %4\n\t"
+        "vpunpckhbw %3, %2, %2\n\t"
+        "vpaddsw %4, %0, %0\n\t"
+        "vpaddsw %2, %1, %1"
+        : "+x"(values[0]), "+x"(values[1]), "=&x"(low), "=&x"(high), "=&x"(first)
+        : "x"(lows), "x"(highs), "x"(segment), "x"(t[0]), "x"(t[1]));
+  }
+};
+
+struct Cubics {
+  Steps coefficients;
+
+  explicit Cubics(const FixedTable& table) : coefficients(table.cubic) {}
+
+  [[gnu::always_inline]] void decode(const Pair& indices, __m256i* values) const {
+    Horner first(indices.first);
+    Horner second(indices.second);
+    const __m256i lows = load_steps<0>(coefficients);
+    const __m256i highs = load_steps<1>(coefficients);
+    first.start(lows, highs);
+    second.start(lows, highs);
+    step<1>(first, second);
+    step<2>(first, second);
+    step<3>(first, second);
+    values[0] = first.values[0];
+    values[1] = first.values[1];
+    values[2] = second.values[0];
+    values[3] = second.values[1];
+  }
+
+  template <int kStep>
+  [[gnu::always_inline]] void step(Horner& first, Horner& second) const {
+    const __m256i lows = load_steps<2 * kStep>(coefficients);
+    const __m256i highs = load_steps<2 * kStep + 1>(coefficients);
+    first.step(lows, highs);
+    second.step(lows, highs);
+  }
+};
+
 // The block's 64 values; indices past the end count as 0.
-[[gnu::always_inline]] static inline void decode_block(const FixedTable& table,
-                                                       const Segments& segments,
+template <typename Lookup>
+[[gnu::always_inline]] static inline void decode_block(const Lookup& lookup,
                                                        const std::uint8_t* from, std::size_t count,
                                                        __m256i* values) {
   alignas(32) std::uint8_t part[kFixedBlock];
@@ -230,18 +318,15 @@ template <int kSegment>
     for (std::size_t i = 0; i < kFixedBlock; ++i) part[i] = i < count ? from[i] : 0;
     from = part;
   }
-  const Pair indices = {load_pairs(from), load_pairs(from + 32)};
-  const Pair residuals = look_up(table.residual_steps, indices);
-  join(segments, indices.first, residuals.first, values);
-  join(segments, indices.second, residuals.second, values + 2);
+  lookup.decode({load_pairs(from), load_pairs(from + 32)}, values);
 }
 
-template <int kBatch>
+template <typename Lookup, int kBatch>
 static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
                           std::size_t index_columns, std::size_t begin, std::size_t end,
                           const FixedInput& x, std::size_t first, bool accumulate, float* y,
                           std::size_t y_stride) {
-  const Segments segments = load_segments(table);
+  const Lookup lookup(table);
   for (std::size_t row = begin; row < end; ++row) {
     const std::uint8_t* from = indices + row * index_columns;
     Vec sums[kBatch] = {};
@@ -253,7 +338,7 @@ static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
            ++block) {
         __m256i w[4];
         const std::size_t done = block * kFixedBlock;
-        decode_block(table, segments, from + done, index_columns - done, w);
+        decode_block(lookup, from + done, index_columns - done, w);
         const std::int16_t* v = x.values + (block * x.batch + first) * kFixedBlock;
         for (int n = 0; n < kBatch; ++n, v += kFixedBlock) {
           for (int i = 0; i < 4; ++i) parts[n] = dot(parts[n], w[i], load_pairs(v + 16 * i));
@@ -269,26 +354,35 @@ static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
   }
 }
 
-static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
-                       std::size_t index_columns, std::size_t begin, std::size_t end,
-                       const FixedInput& x, bool accumulate, float* y,
-                       std::size_t y_stride) noexcept {
+template <typename Lookup>
+static void fixed_rows_by(const FixedTable& table, const std::uint8_t* indices,
+                          std::size_t index_columns, std::size_t begin, std::size_t end,
+                          const FixedInput& x, bool accumulate, float* y, std::size_t y_stride) {
   std::size_t n = 0;
   const auto advance = [&](auto rows_of, std::size_t batch) {
     for (; n + batch <= x.batch; n += batch) {
       rows_of(table, indices, index_columns, begin, end, x, n, accumulate, y, y_stride);
     }
   };
-  advance(fixed_rows_of<8>, 8);
-  advance(fixed_rows_of<4>, 4);
-  advance(fixed_rows_of<2>, 2);
-  advance(fixed_rows_of<1>, 1);
+  advance(fixed_rows_of<Lookup, 8>, 8);
+  advance(fixed_rows_of<Lookup, 4>, 4);
+  advance(fixed_rows_of<Lookup, 2>, 2);
+  advance(fixed_rows_of<Lookup, 1>, 1);
+}
+
+static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
+                       std::size_t index_columns, std::size_t begin, std::size_t end,
+                       const FixedInput& x, bool accumulate, float* y,
+                       std::size_t y_stride) noexcept {
+  const bool cubics = table.form == TableForm::kCubics;
+  const auto rows_by = cubics ? fixed_rows_by<Cubics> : fixed_rows_by<Residuals>;
+  rows_by(table, indices, index_columns, begin, end, x, accumulate, y, y_stride);
 }
 
 static void fixed_panel(const FixedTable& table, const std::uint8_t* indices,
                         std::size_t index_stride, std::size_t rows, std::size_t count,
                         std::uint16_t* panel) noexcept {
-  const Segments segments = load_segments(table);
+  const Residuals lookup(table);
   for (std::size_t done = 0; done < count; done += kFixedBlock) {
     alignas(32) float squares[4][kLanes * kLanes];  // pairs of 16-bit values
     for (std::size_t first = 0; first < kPanelRows; first += kLanes) {
@@ -296,7 +390,7 @@ static void fixed_panel(const FixedTable& table, const std::uint8_t* indices,
         __m256i w[4] = {};
         if (first + r < rows) {
           const std::uint8_t* from = indices + (first + r) * index_stride + done;
-          decode_block(table, segments, from, count - done, w);
+          decode_block(lookup, from, count - done, w);
         }
         for (std::size_t i = 0; i < 4; ++i) store(squares[i] + r * kLanes, (Vec)w[i]);
       }

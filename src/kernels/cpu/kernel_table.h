@@ -19,18 +19,28 @@ inline constexpr std::size_t kMaxRowBatch = 8;
 
 enum class WeightType : std::uint8_t { kF32, kF16, kBF16 };
 
+// How a kernel looks 16-bit values up: directly; as residuals or as cubics (below).
+enum class TableForm : std::uint8_t { kPlain, kResiduals, kCubics };
+
 // One component of a codebook with at most 256 entries as 16-bit numbers. entry = scale * value.
+// What byte shuffles of 16 entries can look up (AVX2) is one of two forms of the values, both with
+// numbers of their own for every segment of 16 entries.
 struct FixedTable {
   alignas(64) std::uint8_t low[256];   // plane of the values' low bytes
   alignas(64) std::uint8_t high[256];  // and high bytes
   alignas(64) std::uint16_t values[256];
-  // value = 255 * base[i / 16] + multiplier[i / 16] * residual[i], nearly: what byte shuffles of 16
-  // entries can look up (AVX2). residual[i] is the exclusive or of the residual_steps of the j <= i
-  // of the same quarter with j % 16 == i % 16. Every segment stands there twice, because loads that
-  // double it take a port that the shuffles need.
+  // kResiduals: value = 255 * base[i / 16] + multiplier[i / 16] * residual[i]. residual[i] is the
+  // exclusive or of the residual_steps of the j <= i of the same quarter with j % 16 == i % 16.
+  // Every segment stands there twice, because loads that double it take a port that the shuffles
+  // need.
   alignas(64) std::uint8_t residual_steps[16][32];
   alignas(16) std::int8_t base[16];
   alignas(16) std::int8_t multiplier[16];
+  // kCubics: value = c0 + t * (c1 + t * (c2 + t * c3)) with t = i % 16 * 2056 / 32768; products are
+  // rounded half up to whole numbers and sums saturate at 16 bits. Here are the low bytes of c3,
+  // its high bytes, the low bytes of c2 and so on of segment i / 16, twice as above.
+  alignas(64) std::uint8_t cubic[8][32];
+  TableForm form;
   float scale;
 };
 
@@ -109,7 +119,7 @@ struct KernelTable {
   // 16-bit fixed point, null where this instruction set has none. Indices of one row are
   // index_columns apart.
   const std::uint8_t* column_order;  // (64): the column at each position of a block
-  bool segmented;                    // looks values up as base, multiplier and residual
+  bool segmented;                    // needs kResiduals; fixed_rows takes kCubics too
   std::size_t row_group;             // blocks that share a scale of x in fixed_rows,
   std::size_t panel_group;           // and in fixed_multiply
   // x (columns) times inverse_scales (or null), every `vector_size`-th column from x on. Blocks of
