@@ -61,6 +61,11 @@ std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const fl
     const std::size_t count = std::min(group * kFixedBlock, index_columns - begin);
     const std::size_t offset = begin * d + component;
     const std::size_t at = component * component_size + n;
+    // What comes next of this row: a few lines of every row in turn are no stream to the processor.
+    const std::size_t next = (begin + group * kFixedBlock) * d;
+    for (std::size_t i = next; i < std::min(state.columns(), 2 * next - begin * d); i += 16) {
+      __builtin_prefetch(x + n * state.columns() + i);
+    }
     kernels.quantize(x + n * state.columns() + offset,
                      inverse == nullptr ? nullptr : inverse + offset, count, d,
                      kernels.column_order, use, values + (at + block * batch) * kFixedBlock,

@@ -46,20 +46,27 @@ class TileTask {
     const std::size_t width = (end_ - begin_ + panel_rows - 1) / panel_rows * panel_rows;
     auto* tile = tile_memory.get<float>(count * width);
     keep_remainders_ = first == 0;
+    const float scale = state_.panel_tables.components[0].scale;
     for (std::size_t j = 0; j < inputs.size(); ++j) {
       for (std::size_t block = 0; block < inputs[j].blocks; block += kBlocksAtOnce) {
         FixedInput part = inputs[j];
         part.values += (block * part.batch + first) * kFixedBlock;
         part.scales += block / kernels_.panel_group * part.batch + first;
         part.blocks = std::min(kBlocksAtOnce, part.blocks - block);
+        const bool last = j + 1 == inputs.size() && block + kBlocksAtOnce >= inputs[j].blocks;
         for (std::size_t row = begin_; row < end_; row += panel_rows) {
           make_panel(j, row, block * kFixedBlock, panel);
-          kernels_.fixed_multiply(panel, part, count, j + block > 0, tile + row - begin_, width);
+          const TileRows sums = {tile + row - begin_, width};
+          const bool to_y = last && row + panel_rows <= end_;
+          kernels_.fixed_multiply(panel, part, count, scale, j + block > 0, sums,
+                                  to_y ? TileRows{y + row, state_.rows()} : sums);
         }
       }
     }
-    store_tile(tile, state_.panel_tables.components[0].scale, width, count, begin_, end_ - begin_,
-               {}, y, state_.rows());
+    // What the last panel lacks is not y's.
+    const std::size_t rest = (end_ - begin_) % panel_rows;
+    store_tile(tile + width - panel_rows, 1.0F, width, count, end_ - rest, rest, {}, y,
+               state_.rows());
   }
 
   void add_remainders(const float* x, std::size_t batch, float* y) const {

@@ -67,6 +67,11 @@ struct FixedInput {
   std::size_t batch;
 };
 
+struct TileRows {
+  float* data;
+  std::size_t stride;  // floats from row to row
+};
+
 struct AttentionTask {
   const float* queries;  // (rows, head_dim), each `query_stride` apart
   float* out;            // like queries
@@ -137,10 +142,11 @@ struct KernelTable {
   void (*fixed_panel)(const FixedTable& table, const std::uint8_t* indices,
                       std::size_t index_stride, std::size_t rows, std::size_t count,
                       std::uint16_t* panel) noexcept;
-  // tile (batch, panel_rows), rows `tile_stride` apart, (+)= x * panel / table.scale, for the
-  // blocks that x has and the first `batch` of its rows.
+  // scale * x * panel for the blocks that x has and the first `batch` of its rows, plus what `tile`
+  // held if `accumulate`, goes to `out`, which may be `tile`; otherwise tile's contents are lost.
+  // Both (batch, panel_rows), rows `stride` apart.
   void (*fixed_multiply)(const std::uint16_t* panel, const FixedInput& x, std::size_t batch,
-                         bool accumulate, float* tile, std::size_t tile_stride) noexcept;
+                         float scale, bool accumulate, TileRows tile, TileRows out) noexcept;
 
   // BF16 products, null where this instruction set has none. Columns are padded to 32.
   void (*bf16_panel)(const std::byte* weights, std::size_t columns, std::size_t row,
