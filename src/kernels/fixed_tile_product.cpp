@@ -56,6 +56,7 @@ class TileTask {
         const bool last = j + 1 == inputs.size() && block + kBlocksAtOnce >= inputs[j].blocks;
         for (std::size_t row = begin_; row < end_; row += panel_rows) {
           make_panel(j, row, block * kFixedBlock, panel);
+          if (block == 0) prefetch_panel(row + panel_rows);
           const TileRows sums = {tile + row - begin_, width};
           const bool to_y = last && row + panel_rows <= end_;
           kernels_.fixed_multiply(panel, part, count, scale, j + block > 0, sums,
@@ -101,6 +102,16 @@ class TileTask {
       }
       return static_cast<std::uint16_t>(static_cast<std::int16_t>(fixed));
     });
+  }
+
+  // What the panel of rows from `row` on begins with: its later pieces fixed_panel asks for.
+  void prefetch_panel(std::size_t row) const {
+    const std::size_t columns = state_.tensor.index_columns();
+    for (std::size_t r = row; r < std::min(end_, row + kernels_.panel_rows); ++r) {
+      for (std::size_t i = 0; i < std::min(columns, kBlocksAtOnce * kFixedBlock); i += 64) {
+        __builtin_prefetch(state_.tensor.indices.data() + r * columns + i, 0, 2);
+      }
+    }
   }
 
   const State& state_;
