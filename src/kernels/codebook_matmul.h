@@ -19,7 +19,7 @@ namespace helix {
 //
 // Precision::kBf16 (the default) is 16-bit fixed point where the codebook has at most 256 entries:
 // codebook values are integers of 16 bits with one scale per matrix, x integers of up to 16 bits
-// with one scale per 64 columns, products and sums of 64 columns exact in 32 bits, sums of those in
+// with one scale for 64 to 512 columns, products and sums of those exact in 32 bits, their sums in
 // F32. On Gaussian data its relative error is 2e-4 to 5e-4, a tenth of what BF16 operands give, at
 // the speed of the BF16 dot unit. A codebook whose 16-bit form would be off by more than 6e-4 of
 // its root mean square takes the F32 path, as do larger codebooks; AVX2 follows codebooks by cubics

@@ -14,28 +14,35 @@ static inline void add_group(const Lookup& lookup, const std::uint8_t* from, std
                              std::size_t columns, const FixedInput& x, std::size_t group,
                              std::size_t first, Vec (&sums)[kRows][kBatch]) {
   IntAcc parts[kRows][kBatch];
-  for (int r = 0; r < kRows; ++r) {
-    for (int n = 0; n < kBatch; ++n) parts[r][n] = zero_sum();
-  }
-  const std::size_t blocks = kWhole ? kRowGroup : (columns + kFixedBlock - 1) / kFixedBlock;
-#pragma GCC unroll 4
-  for (std::size_t b = 0; b < blocks; ++b) {
-    const std::size_t done = b * kFixedBlock;
-    const std::int16_t* v = x.values + ((group * kRowGroup + b) * x.batch + first) * kFixedBlock;
-    for (int r = 0; r < kRows; ++r) {
+  unroll<kRows * kBatch>([&]<int i>() { parts[i / kBatch][i % kBatch] = zero_sum(); });
+  const std::size_t stride = x.batch * kFixedBlock;
+  const std::int16_t* v = x.values + group * kRowGroup * stride + first * kFixedBlock;
+  const auto add_block = [&](std::size_t done) {
+    IntAcc xs[kBatch][2];
+    unroll<kBatch>([&]<int n>() {
+      xs[n][0] = load_pairs(v + n * kFixedBlock);
+      xs[n][1] = load_pairs(v + n * kFixedBlock + 32);
+    });
+    unroll<kRows>([&]<int r>() {
       __m512i w[2];
       const std::uint8_t* indices = from + static_cast<std::size_t>(r) * apart + done;
       lookup.decode(indices, kWhole ? kFixedBlock : columns - done, w);
-      for (int n = 0; n < kBatch; ++n) {
-        parts[r][n] = dot(parts[r][n], w[0], load_pairs(v + n * kFixedBlock));
-        parts[r][n] = dot(parts[r][n], w[1], load_pairs(v + n * kFixedBlock + 32));
-      }
-    }
+      unroll<kBatch>([&]<int n>() {
+        parts[r][n] = dot(parts[r][n], w[0], xs[n][0]);
+        parts[r][n] = dot(parts[r][n], w[1], xs[n][1]);
+      });
+    });
+    v += stride;
+  };
+  if constexpr (kWhole) {
+    unroll<kRowGroup>([&]<int b>() { add_block(b * kFixedBlock); });
+  } else {
+    for (std::size_t done = 0; done < columns; done += kFixedBlock) add_block(done);
   }
-  for (int n = 0; n < kBatch; ++n) {
+  unroll<kBatch>([&]<int n>() {
     const Vec scale = broadcast(x.scales[group * x.batch + first + n]);
-    for (int r = 0; r < kRows; ++r) sums[r][n] += to_floats(parts[r][n]) * scale;
-  }
+    unroll<kRows>([&]<int r>() { sums[r][n] += to_floats(parts[r][n]) * scale; });
+  });
 }
 
 struct RowTask {
@@ -58,7 +65,8 @@ static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t co
   for (std::size_t row = begin; row < begin + count; ++row) {
     const std::uint8_t* from = task.indices + row * task.index_columns;
     const std::size_t apart = count * task.index_columns;
-    Vec sums[kRows][kBatch] = {};
+    Vec sums[kRows][kBatch];
+    unroll<kRows * kBatch>([&]<int i>() { sums[i / kBatch][i % kBatch] = Vec{}; });
     std::size_t group = 0;
     std::size_t left = task.index_columns;
     for (; left >= kGroup; left -= kGroup, from += kGroup, ++group) {
@@ -67,14 +75,13 @@ static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t co
     if (left > 0) {
       add_group<kRows, kBatch, false>(lookup, from, apart, left, task.x, group, first, sums);
     }
-    for (int r = 0; r < kRows; ++r) {
-      for (int n = 0; n < kBatch; ++n) {
-        float* to =
-            task.y + (first + n) * task.y_stride + row + static_cast<std::size_t>(r) * count;
-        const float product = sum_lanes(sums[r][n]) * task.table_scale;
-        *to = task.accumulate ? *to + product : product;
-      }
-    }
+    unroll<kRows * kBatch>([&]<int i>() {
+      constexpr std::size_t r = i / kBatch;
+      constexpr std::size_t n = i % kBatch;
+      float* to = task.y + (first + n) * task.y_stride + row + r * count;
+      const float product = sum_lanes(sums[r][n]) * task.table_scale;
+      *to = task.accumulate ? *to + product : product;
+    });
   }
 }
 
