@@ -112,7 +112,7 @@ TEST(CodebookMatmul, SmoothCodebooks) {
   expect_products({.rows = 33, .columns = 130, .codebook_size = 100, .smooth = true});
 }
 
-// Every entry alone: what the kernels look up is what the tables say, to the last bit.
+// Every entry alone: what the kernels look up is what the tables say.
 TEST(CodebookMatmul, RowsLookUpWhatTheTableHolds) {
   for (const bool smooth : {false, true}) {
     CompressedTensor tensor = make_tensor({.rows = 256, .columns = 64, .smooth = smooth}, 11);

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 from torch.autograd import forward_ad
 
 from helix_substrate.torch import tiles
@@ -38,7 +38,7 @@ _SCHEMAS = {
     "embedding": f"(Tensor ids, {_CODES}, int rows, int columns, ScalarType dtype) -> Tensor",
     "decode": f"({_CODES}, int rows, int columns, ScalarType dtype) -> Tensor",
 }
-_library = torch.library.Library("helix", "DEF")
+_library = library.Library("helix", "DEF")
 _said: set[str] = set()
 
 
@@ -263,12 +263,12 @@ def _register() -> None:
         kernel, fake = kernels[name]
         _library.define(name + schema, tags=(torch.Tag.pt2_compliant_tag,))
         _library.impl(name, kernel, "CompositeExplicitAutograd")
-        torch.library.register_fake(f"helix::{name}", fake, lib=_library)
+        library.register_fake(f"helix::{name}", fake, lib=_library)
     for name, backward in (
         ("linear", _linear_backward),
         ("linear_transposed", _linear_transposed_backward),
     ):
-        torch.library.register_autograd(
+        library.register_autograd(
             f"helix::{name}", backward, setup_context=_keep_codes, lib=_library
         )
 

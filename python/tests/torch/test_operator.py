@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 from matrices import dense_matrix, random_codes, relative_error
-from torch import nn
+from torch import library, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
@@ -167,7 +167,7 @@ def test_the_operators_are_sound_for_tracing(kind: str) -> None:
         (torch.ops.helix.embedding.default, (ids, *codes, *shape, torch.bfloat16)),
         (torch.ops.helix.decode.default, (*codes, *shape, torch.float16)),
     ):
-        torch.library.opcheck(operator, arguments)
+        library.opcheck(operator, arguments)
 
 
 class Block(nn.Module):

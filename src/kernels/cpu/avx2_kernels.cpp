@@ -101,13 +101,6 @@ static inline __m256i load_segment(const void* segment) {
   return _mm256_broadcastsi128_si256(_mm_load_si128(static_cast<const __m128i*>(segment)));
 }
 
-// In assembly, because GCC makes comparisons of the masks first.
-static inline __m256i blend(__m256i zeros, __m256i ones, __m256i mask) {
-  __m256i result;
-  __asm__("vpblendvb %3, %2, %1, %0" : "=x"(result) : "x"(zeros), "x"(ones), "x"(mask));
-  return result;
-}
-
 // What follows is kept in registers by hand: the order of assembly that is volatile, and functions
 // that are inlined before arrays and structures become variables. Otherwise GCC loads all segments
 // and does all shuffles first, and keeps them on the stack.
@@ -177,7 +170,7 @@ template <int kSegment>
   return found;
 }
 
-// By the signs of the bytes of `masks`.
+// By the signs of the bytes of `masks`. In assembly, because GCC makes comparisons of them first.
 [[gnu::always_inline]] static inline Pair blend(const Pair& zeros, const Pair& ones,
                                                 const Pair& masks) {
   Pair result;
