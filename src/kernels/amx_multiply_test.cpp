@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <functional>
 
 #include "helix/tensor.h"
 #include "kernels/codebook_product.h"
+#include "kernels/cpu/amx_planes.h"
 #include "kernels/cpu/kernel_table.h"
 #include "kernels/kernel_test_data.h"
 #include "kernels/reference/matmul_reference.h"
@@ -17,11 +19,29 @@ namespace {
 using kernel_test::gaussian;
 
 // The tile unit as its manual defines it: eight tiles of 16 rows of 64 bytes; dot adds products of
-// BF16 pairs to F32 sums.
+// BF16 pairs to F32 sums, dot_bytes products of four signed bytes to sums of 32 bits.
 struct ModelTiles {
-  static inline float sums[8][16][16];
-  static inline std::uint16_t pairs[8][16][32];
+  static thread_local inline float sums[8][16][16];
+  static thread_local inline std::uint16_t pairs[8][16][32];
 
+  template <int kTile>
+  static void zero() {
+    for (auto& row : sums[kTile]) std::fill(std::begin(row), std::end(row), 0.0F);
+  }
+  template <int kSum, int kLeft, int kRight>
+  static void dot_bytes() {
+    const auto* left = reinterpret_cast<const std::int8_t*>(pairs[kLeft]);
+    const auto* right = reinterpret_cast<const std::int8_t*>(pairs[kRight]);
+    for (std::size_t m = 0; m < 16; ++m) {
+      for (std::size_t n = 0; n < 16; ++n) {
+        auto sum = std::bit_cast<std::int32_t>(sums[kSum][m][n]);
+        for (std::size_t k = 0; k < 64; ++k) {
+          sum += left[m * 64 + k] * right[k / 4 * 64 + n * 4 + k % 4];
+        }
+        sums[kSum][m][n] = std::bit_cast<float>(sum);
+      }
+    }
+  }
   static void begin() {}
   static void end() {}
   template <int kTile>
@@ -102,31 +122,36 @@ TEST(AmxMultiply, EveryDotUnitGivesTheProduct) {
   }
 }
 
-// A codebook matrix with BF16 panels, as AMX has them, on the BF16 dots of AVX-512.
-TEST(AmxMultiply, CodebookWithBf16Panels) {
-  if (!isa_available(Isa::kAvx512Vbmi)) GTEST_SKIP() << "this machine has no BF16 dots";
-  KernelTable kernels = kernel_table(Isa::kAvx512Vbmi);
-  kernels.bf16_codebook = true;
-  for (const std::uint32_t d : {1U, 2U}) {
-    CodebookMatrix::State state;
-    state.kernels = &kernels;
-    state.tensor = kernel_test::make_tensor(
-        {.rows = 45, .columns = 300, .vector_size = d, .sidecar = true, .channel_scales = true},
-        11);
-    state.bias = gaussian(45, 4);
-    state.sidecar = make_row_sidecar(state.tensor);
-    for (const float scale : state.tensor.channel_scales) {
-      state.inverse_scales.push_back(1.0F / scale);
+// A codebook matrix by tiles of bytes: on the unit, and on its model.
+TEST(AmxPlanes, CodebookByTilesOfBytes) {
+  if (!isa_available(Isa::kAvx512Vbmi)) GTEST_SKIP() << "this machine has no AVX-512 VBMI";
+  KernelTable model = kernel_table(Isa::kAvx512Vbmi);
+  model.plane_multiply = AmxPlanes<ModelTiles>::multiply;
+  std::vector<const KernelTable*> tables = {&model};
+  if (isa_available(Isa::kAmx)) tables.push_back(&kernel_table(Isa::kAmx));
+  for (const KernelTable* kernels : tables) {
+    for (const std::uint32_t d : {1U, 2U}) {
+      CodebookMatrix::State state;
+      state.kernels = kernels;
+      state.tensor = kernel_test::make_tensor(
+          {.rows = 45, .columns = 600, .vector_size = d, .sidecar = true, .channel_scales = true},
+          11);
+      state.bias = gaussian(45, 4);
+      state.sidecar = make_row_sidecar(state.tensor);
+      for (const float scale : state.tensor.channel_scales) {
+        state.inverse_scales.push_back(1.0F / scale);
+      }
+      prepare_tables(state, Precision::kBf16);
+      ASSERT_TRUE(state.fixed);
+      for (const std::size_t batch : {std::size_t{9}, std::size_t{19}, std::size_t{530}}) {
+        const auto x = gaussian(batch * 600, 3);
+        std::vector<float> y(batch * 45);
+        ThreadPool pool(2);
+        plane_tile_product(state, x.data(), batch, y.data(), pool);
+        const auto expected = reference::codebook_matmul(state.tensor, state.bias, x, batch);
+        EXPECT_LE(kernel_test::relative_error(y, expected), 4e-4) << isa_name(kernels->isa);
+      }
     }
-    prepare_tables(state, Precision::kBf16);
-    ASSERT_TRUE(state.fixed);
-    const std::size_t batch = 19;
-    const auto x = gaussian(batch * 300, 3);
-    std::vector<float> y(batch * 45);
-    ThreadPool pool(2);
-    bf16_tile_product(state, x.data(), batch, y.data(), pool);
-    const auto expected = reference::codebook_matmul(state.tensor, state.bias, x, batch);
-    EXPECT_LE(kernel_test::relative_error(y, expected), 4e-3);
   }
 }
 

@@ -87,29 +87,39 @@ std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const fl
   return inputs;
 }
 
-std::vector<const std::uint16_t*> bf16_input(const CodebookMatrix::State& state, const float* x,
-                                             std::size_t batch, ThreadPool& pool) {
-  thread_local Scratch memory;
+std::vector<PlaneInput> plane_input(const CodebookMatrix::State& state, const float* x,
+                                    std::size_t batch, ThreadPool& pool) {
+  thread_local Scratch value_memory;
+  thread_local Scratch scale_memory;
+  constexpr std::size_t kBlockRows = 16;
   const std::size_t d = state.tensor.vector_size;
   const std::size_t index_columns = state.tensor.index_columns();
-  const std::size_t stride = padded(index_columns, kFixedBlock);
-  const std::size_t padded_batch = padded(batch, 32);
-  auto* values = memory.get<std::uint16_t>(d * padded_batch * stride);
-  std::fill_n(values, d * padded_batch * stride, std::uint16_t{0});
-  for_batch(batch, pool, [&](std::size_t n) {
-    std::vector<std::uint16_t> rounded(state.columns());
-    round_to_bf16(x + n * state.columns(), state.columns(), rounded.data());
-    for (std::size_t j = 0; j < d; ++j) {
-      std::uint16_t* to = values + j * padded_batch * stride;
-      for (std::size_t i = 0; i < index_columns; ++i) {
-        const std::size_t position = i / 64 * 64 + state.position_of[i % 64];
-        to[(position / 32 * padded_batch + n) * 32 + position % 32] = rounded[i * d + j];
-      }
+  const std::size_t piece_count = padded(index_columns, kPlaneColumns) / kPlaneColumns;
+  const std::size_t padded_batch = padded(batch, kBlockRows);
+  const std::size_t piece_bytes = 2 * kPlaneColumns * padded_batch;
+  auto* values = value_memory.get<std::int8_t>(d * piece_count * piece_bytes);
+  auto* scales = scale_memory.get<float>(d * piece_count * padded_batch);
+  std::vector<PlaneInput> pieces;
+  for (std::size_t i = 0; i < d * piece_count; ++i) {
+    const std::size_t left = index_columns - i % piece_count * kPlaneColumns;
+    pieces.push_back({values + i * piece_bytes, scales + i * padded_batch,
+                      padded(std::min(left, kPlaneColumns), kFixedBlock) / kFixedBlock,
+                      padded_batch / kBlockRows});
+  }
+  const float* inverse = state.inverse_scales.empty() ? nullptr : state.inverse_scales.data();
+  for_panels(batch, kBlockRows, pool, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const std::size_t index_begin = i % piece_count * kPlaneColumns;
+      const std::size_t offset = index_begin * d + i / piece_count;
+      state.kernels->plane_input(
+          x + begin * state.columns() + offset, state.columns(), end - begin,
+          inverse == nullptr ? nullptr : inverse + offset,
+          std::min(kPlaneColumns, index_columns - index_begin), d,
+          values + i * piece_bytes + begin * 2 * pieces[i].steps * kFixedBlock,
+          scales + i * padded_batch + begin);
     }
   });
-  std::vector<const std::uint16_t*> inputs;
-  for (std::size_t j = 0; j < d; ++j) inputs.push_back(values + j * padded_batch * stride);
-  return inputs;
+  return pieces;
 }
 
 std::vector<double> low_rank_input(const CodebookMatrix::State& state, const float* x,

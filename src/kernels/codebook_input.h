@@ -19,10 +19,10 @@ const float* scaled_input(const CodebookMatrix::State& state, const float* x, st
 std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const float* x,
                                     std::size_t batch, FixedUse use, ThreadPool& pool);
 
-// One BF16 input (columns padded to 64 / 32, batch padded to 32, 32) per component, in column
-// order.
-std::vector<const std::uint16_t*> bf16_input(const CodebookMatrix::State& state, const float* x,
-                                             std::size_t batch, ThreadPool& pool);
+// x for byte tiles: the pieces of every component of the codebook's vectors, one component after
+// the other.
+std::vector<PlaneInput> plane_input(const CodebookMatrix::State& state, const float* x,
+                                    std::size_t batch, ThreadPool& pool);
 
 // s * Vt x (batch, rank) of the low-rank part that old files have; empty where there is none. `x`
 // is scaled.

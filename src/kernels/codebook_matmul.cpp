@@ -61,8 +61,8 @@ void CodebookMatrix::multiply(std::span<const float> x, std::size_t batch, std::
   const bool panels = batch > kMaxRowBatch;
   if (state.fixed && !panels) {
     fixed_row_product(state, x.data(), batch, y.data(), pool);
-  } else if (state.fixed && state.kernels->bf16_codebook) {
-    bf16_tile_product(state, x.data(), batch, y.data(), pool);
+  } else if (state.fixed && state.kernels->plane_multiply != nullptr) {
+    plane_tile_product(state, x.data(), batch, y.data(), pool);
   } else if (state.fixed && state.kernels->fixed_panel != nullptr) {
     fixed_tile_product(state, x.data(), batch, y.data(), pool);
   } else if (panels) {

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include "helix/tensor.h"
 #include "kernels/codebook_input.h"
-#include "kernels/panel_outliers.h"
 #include "kernels/product_tile.h"
 #include "kernels/scratch.h"
 
@@ -99,33 +97,6 @@ void f32_row_product(const State& state, const float* x, std::size_t batch, floa
           {reinterpret_cast<const std::byte*>(weights), columns, WeightType::kF32}, 0, 1, scaled,
           batch, y + row, state.rows());
     }
-    add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
-  });
-}
-
-void bf16_tile_product(const State& state, const float* x, std::size_t batch, float* y,
-                       ThreadPool& pool) {
-  const float* scaled = scaled_input(state, x, batch, pool);
-  const auto inputs = bf16_input(state, scaled, batch, pool);
-  const auto low_rank = low_rank_input(state, scaled, batch);
-  const KernelTable& kernels = *state.kernels;
-  const std::size_t index_columns = state.tensor.index_columns();
-  const std::size_t padded_columns = (index_columns + kFixedBlock - 1) / kFixedBlock * kFixedBlock;
-  const std::size_t padded_batch = (batch + 31) / 32 * 32;
-  for_panels(state.rows(), kernels.panel_rows, pool, [&](std::size_t begin, std::size_t end) {
-    PanelMemory& memory = panel_memory();
-    auto* tile = memory.tile.get<float>(padded_batch * kernels.panel_rows);
-    std::fill_n(tile, padded_batch * kernels.panel_rows, 0.0F);
-    auto* panel = memory.panel.get<std::uint16_t>(padded_columns * kernels.panel_rows);
-    for (std::size_t j = 0; j < inputs.size(); ++j) {
-      kernels.fixed_panel(state.panel_tables.components[j],
-                          index_bytes_of(state) + begin * index_columns, index_columns, end - begin,
-                          index_columns, panel);
-      patch_panel(state, {j, begin, end, 0, index_columns}, panel,
-                  [](std::size_t, std::size_t, float value) { return float_to_bf16(value); });
-      kernels.bf16_multiply(panel, padded_columns / 2, inputs[j], padded_batch, batch, tile);
-    }
-    store_tile(tile, 1.0F, kernels.panel_rows, batch, begin, end - begin, {}, y, state.rows());
     add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
   });
 }

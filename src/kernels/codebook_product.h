@@ -21,7 +21,7 @@ void f32_row_product(const CodebookMatrix::State& state, const float* x, std::si
 // Panels of rows, decoded once for the whole batch.
 void fixed_tile_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
                         float* y, ThreadPool& pool);
-void bf16_tile_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
+void plane_tile_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
                        float* y, ThreadPool& pool);
 void f32_tile_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
                       float* y, ThreadPool& pool);

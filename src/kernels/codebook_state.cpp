@@ -65,8 +65,8 @@ void prepare_fixed_tables(CodebookMatrix::State& state) {
   }
   state.fixed = true;
   for (std::uint8_t i = 0; i < 64; ++i) state.position_of[kernels.column_order[i]] = i;
-  if (kernels.bf16_codebook) {
-    state.panel_tables = make_bf16_tables(tensor.codebook, tensor.vector_size);
+  if (kernels.plane_multiply != nullptr) {
+    state.panel_tables = make(1.0F, TableForm::kPlanes);
     return;
   }
   const auto group = static_cast<float>(kernels.panel_group);  // leaves panels fewer bits

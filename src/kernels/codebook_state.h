@@ -27,7 +27,7 @@ struct CodebookMatrix::State {
   bool fixed = false;
   FixedTables half_tables;  // of F32 products, where the codebook fits and products are not fixed
   FixedTables row_tables;
-  FixedTables panel_tables;           // with headroom for outliers; BF16 where the tiles want it
+  FixedTables panel_tables;           // planes for tiles, or with headroom for outliers
   std::uint8_t position_of[64] = {};  // the inverse of column_order
   std::vector<float> inverse_scales;  // 1 / channel_scales
   RowSidecar sidecar;

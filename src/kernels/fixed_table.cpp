@@ -19,6 +19,7 @@ float peak_of(TableForm form) {
   switch (form) {
     case TableForm::kResiduals: return 127.0F * kBaseStep;  // a base within 8 bits
     case TableForm::kCubics: return 16383.0F;               // room for steep segments
+    case TableForm::kPlanes: return static_cast<float>(kLargestPlaneValue);
     default: return 32767.0F;
   }
 }
@@ -26,7 +27,8 @@ float peak_of(TableForm form) {
 void set_value(FixedTable& table, std::size_t index, std::uint16_t bits) {
   table.values[index] = bits;
   table.low[index] = static_cast<std::uint8_t>(bits & 0xffU);
-  table.high[index] = static_cast<std::uint8_t>(bits >> 8);
+  const unsigned rounded = table.form == TableForm::kPlanes ? bits + 128U : bits;
+  table.high[index] = static_cast<std::uint8_t>(rounded >> 8);
 }
 
 // Fits base, multiplier and residuals to 16 whole numbers and replaces them by what these give.
@@ -179,17 +181,6 @@ FixedTables make_half_tables(std::span<const float> codebook) {
     const auto bits = std::bit_cast<std::uint32_t>(codebook[i]);
     set_value(tables.components[0], i, static_cast<std::uint16_t>(bits & 0xffffU));
     set_value(tables.components[1], i, static_cast<std::uint16_t>(bits >> 16));
-  }
-  return tables;
-}
-
-FixedTables make_bf16_tables(std::span<const float> codebook, std::uint32_t vector_size) {
-  FixedTables tables;
-  for (std::uint32_t component = 0; component < vector_size; ++component) {
-    const auto values = component_of(codebook, vector_size, component);
-    FixedTable& table = tables.components.emplace_back();
-    table.scale = 1.0F;
-    for (std::size_t i = 0; i < values.size(); ++i) set_value(table, i, float_to_bf16(values[i]));
   }
   return tables;
 }

@@ -24,7 +24,4 @@ FixedTables make_fixed_tables(std::span<const float> codebook, std::uint32_t vec
 // The low and the high 16 bits of F32 values: two tables, for a codebook of at most 256 numbers.
 FixedTables make_half_tables(std::span<const float> codebook);
 
-// The same tables with BF16 values, for the tiles.
-FixedTables make_bf16_tables(std::span<const float> codebook, std::uint32_t vector_size);
-
 }  // namespace helix

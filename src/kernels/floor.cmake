@@ -17,7 +17,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(${kernels_cpu}/avx512_vbmi_kernels.cpp PROPERTIES COMPILE_OPTIONS
                               "${kernels_vbmi};${kernels_fused}")
   set_source_files_properties(${kernels_cpu}/amx_kernels.cpp PROPERTIES COMPILE_OPTIONS
-                              "${kernels_vbmi};-mamx-tile;-mamx-bf16;${kernels_fused}")
+                              "${kernels_vbmi};-mamx-tile;-mamx-int8;-mamx-bf16;${kernels_fused}")
 endif()
 set_source_files_properties(${kernels_cpu}/neon_kernels.cpp ${kernels_cpu}/scalar_kernels.cpp PROPERTIES
                             COMPILE_OPTIONS "${kernels_fused}")

@@ -1,6 +1,8 @@
-// AMX tiles with BF16 (Sapphire Rapids): the AVX-512 VBMI kernels, and tiles for large batches.
+// AMX tiles of bytes and of BF16 (Sapphire Rapids): the AVX-512 VBMI kernels, and tiles for large
+// batches.
 
 #include "kernels/cpu/amx_multiply.h"
+#include "kernels/cpu/amx_planes.h"
 #include "kernels/cpu/cpu_tables.h"
 
 #if defined(__x86_64__)
@@ -40,6 +42,17 @@ struct HardwareTiles {
                      : "r"(to), "r"(stride), "i"(kTile)
                      : "memory");
   }
+  template <int kTile>
+  static void zero() {
+    __asm__ volatile("tilezero %%tmm%c0" : : "i"(kTile));
+  }
+  // sum (16, 16) += left (16, 64) * right (16, 16, 4), signed bytes.
+  template <int kSum, int kLeft, int kRight>
+  static void dot_bytes() {
+    __asm__ volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0"
+                     :
+                     : "i"(kSum), "i"(kLeft), "i"(kRight));
+  }
   // sum (16, 16) += left (16, 16 pairs) * right (16 pairs, 16).
   template <int kSum, int kLeft, int kRight>
   static void dot() {
@@ -58,7 +71,7 @@ static KernelTable make_table() {
   KernelTable table = avx512_vbmi_kernels();
   table.isa = Isa::kAmx;
   table.bf16_multiply = bf16_multiply;
-  table.bf16_codebook = true;
+  table.plane_multiply = AmxPlanes<HardwareTiles>::multiply;
   return table;
 }
 

@@ -74,13 +74,19 @@ class Lookup {
   }
 
   void decode(const std::uint8_t* from, std::size_t count, __m512i* out) const {
+    __m512i planes[2];
+    decode_planes(from, count, planes);
+    out[0] = _mm512_unpacklo_epi8(planes[1], planes[0]);
+    out[1] = _mm512_unpackhi_epi8(planes[1], planes[0]);
+  }
+
+  // The high and the low bytes of 64 values.
+  void decode_planes(const std::uint8_t* from, std::size_t count, __m512i* out) const {
     const __mmask64 mask = count >= 64 ? ~0ULL : (1ULL << count) - 1;
     const __m512i indices = _mm512_maskz_loadu_epi8(mask, from);
     const __mmask64 upper = _mm512_movepi8_mask(indices);
-    const __m512i low = look_up(low_, upper, indices);
-    const __m512i high = look_up(high_, upper, indices);
-    out[0] = _mm512_unpacklo_epi8(low, high);
-    out[1] = _mm512_unpackhi_epi8(low, high);
+    out[0] = look_up(high_, upper, indices);
+    out[1] = look_up(low_, upper, indices);
   }
 
  private:
@@ -95,6 +101,7 @@ class Lookup {
 
 #include "kernels/cpu/avx512_fixed.inl"
 #include "kernels/cpu/avx512_lookup.inl"
+#include "kernels/cpu/avx512_planes.inl"
 
 static inline __m512 bf16_dot(__m512 sum, __m512i w, __m512i x) {
   __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(w), "v"(x));
@@ -159,6 +166,10 @@ static KernelTable make_table() {
   table.fixed_multiply = fixed_multiply;
   table.bf16_panel = bf16_panel;
   table.bf16_multiply = bf16_multiply;
+  table.plane_input = plane_input;
+  table.plane_panel = plane_panel;
+  table.plane_outlier = plane_outlier;
+  table.plane_store = plane_store;
   return table;
 }
 

@@ -19,15 +19,16 @@ inline constexpr std::size_t kMaxRowBatch = 8;
 
 enum class WeightType : std::uint8_t { kF32, kF16, kBF16 };
 
-// How a kernel looks 16-bit values up: directly; as residuals or as cubics (below).
-enum class TableForm : std::uint8_t { kPlain, kResiduals, kCubics };
+// How a kernel looks 16-bit values up: directly; as residuals or as cubics (below); as planes of
+// signed bytes for tiles.
+enum class TableForm : std::uint8_t { kPlain, kResiduals, kCubics, kPlanes };
 
 // One component of a codebook with at most 256 entries as 16-bit numbers. entry = scale * value.
 // What byte shuffles of 16 entries can look up (AVX2) is one of two forms of the values, both with
 // numbers of their own for every segment of 16 entries.
 struct FixedTable {
   alignas(64) std::uint8_t low[256];   // plane of the values' low bytes
-  alignas(64) std::uint8_t high[256];  // and high bytes
+  alignas(64) std::uint8_t high[256];  // and high bytes; kPlanes: value = 256 * high + signed low
   alignas(64) std::uint16_t values[256];
   // kResiduals: value = 255 * base[i / 16] + multiplier[i / 16] * residual[i]. residual[i] is the
   // exclusive or of the residual_steps of the j <= i of the same quarter with j % 16 == i % 16.
@@ -65,6 +66,19 @@ struct FixedInput {
   const float* scales;
   std::size_t blocks;
   std::size_t batch;
+};
+
+// 16-bit numbers for tiles of 8-bit ones: value = 256 * high + low, both signed. A piece is up to
+// kPlaneColumns columns, a row of x has one scale for each.
+inline constexpr std::size_t kPlaneColumns = 256;
+inline constexpr int kLargestPlaneValue = 127 * 256 + 127;
+// One piece of x: (blocks of 16 batch rows, steps of 64 columns, 2 planes, 16, 16 rows, 4 columns)
+// values and (blocks * 16) scales. Rows and columns past the end are zero.
+struct PlaneInput {
+  const std::int8_t* values;
+  const float* scales;
+  std::size_t steps;
+  std::size_t blocks;
 };
 
 struct TileRows {
@@ -155,7 +169,27 @@ struct KernelTable {
   // 16; x and tile have room for a multiple of 32 batch rows.
   void (*bf16_multiply)(const std::uint16_t* panel, std::size_t steps, const std::uint16_t* x,
                         std::size_t batch_stride, std::size_t batch, float* tile) noexcept;
-  bool bf16_codebook;  // codebook panels are BF16 too (the tiles know nothing else)
+
+  // Byte tiles, null where this instruction set has none; panels of 32 rows, pieces of `count` <=
+  // kPlaneColumns columns. One block of PlaneInput from `rows` <= 16 rows of x, `x_stride` apart:
+  // every `vector_size`-th column from x on, times inverse_scales (or null).
+  void (*plane_input)(const float* x, std::size_t x_stride, std::size_t rows,
+                      const float* inverse_scales, std::size_t count, std::size_t vector_size,
+                      std::int8_t* values, float* scales) noexcept;
+  // `rows` rows of indices, `index_stride` apart, as (steps, 2 halves of 16 rows, 2 planes, 16 rows,
+  // 64 columns); the other rows and columns become any valid value.
+  void (*plane_panel)(const FixedTable& table, const std::uint8_t* indices,
+                      std::size_t index_stride, std::size_t rows, std::size_t count,
+                      std::int8_t* panel) noexcept;
+  // sums (blocks of x, 32, 16 batch rows) (+)= scale * panel * x.
+  void (*plane_multiply)(const std::int8_t* panel, const PlaneInput& x, float scale,
+                         bool accumulate, float* sums) noexcept;
+  // Row `row` of sums += delta * x[column].
+  void (*plane_outlier)(const PlaneInput& x, std::size_t column, float delta, std::size_t row,
+                        float* sums) noexcept;
+  // y (batch, rows) = the first rows of sums.
+  void (*plane_store)(const float* sums, std::size_t rows, std::size_t batch, float* y,
+                      std::size_t y_stride) noexcept;
 
   void (*rms_norm)(const float* x, const float* weight, std::size_t size, float epsilon,
                    float* out) noexcept;
