@@ -8,12 +8,15 @@
 
 namespace helix::bench {
 
-std::uint64_t read_all(const std::byte* data, std::size_t bytes) {
-  std::uint64_t sums[16] = {};
+std::uint64_t read_all(const std::byte* data, std::size_t bytes, bool ahead) {
+  std::uint64_t sums[32] = {};
   for (std::size_t i = 0; i + sizeof(sums) <= bytes; i += sizeof(sums)) {
-    std::uint64_t words[16];
+    for (std::size_t line = 0; ahead && line < sizeof(sums); line += 64) {
+      __builtin_prefetch(data + i + 1024 + line);
+    }
+    std::uint64_t words[32];
     std::memcpy(words, data + i, sizeof(words));
-    for (int j = 0; j < 16; ++j) sums[j] ^= words[j];
+    for (int j = 0; j < 32; ++j) sums[j] ^= words[j];
   }
   std::uint64_t all = 0;
   for (const std::uint64_t sum : sums) all ^= sum;

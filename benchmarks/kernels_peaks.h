@@ -7,7 +7,7 @@
 namespace helix::bench {
 
 // Reads every byte and returns something that depends on all of them.
-std::uint64_t read_all(const std::byte* data, std::size_t bytes);
+std::uint64_t read_all(const std::byte* data, std::size_t bytes, bool ahead);
 
 // AVX-512 BF16 dots from registers: twelve independent ones per step.
 bool has_dot_unit();

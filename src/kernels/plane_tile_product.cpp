@@ -34,32 +34,47 @@ class PlaneTask {
     thread_local Scratch sum_memory;
     auto* panel = panel_memory.get<std::int8_t>(2 * kPlaneColumns * kPanelRows);
     const std::size_t width = (count + 15) / 16 * 16;
-    auto* sums = sum_memory.get<float>((end_ - begin_ + kPanelRows - 1) / kPanelRows * kPanelRows *
-                                       width);
-    for (std::size_t i = 0; i < pieces.size(); ++i) {
-      PlaneInput x = pieces[i];
+    const std::size_t panels = (end_ - begin_ + kPanelRows - 1) / kPanelRows;
+    auto* sums = sum_memory.get<float>(panels * kPanelRows * width);
+    const auto part_of = [&](std::size_t number) {
+      PlaneInput x = pieces[number % pieces.size()];
       x.values += first * x.steps * 2 * kFixedBlock;
       x.scales += first;
       x.blocks = width / 16;
-      for (std::size_t row = begin_; row < end_; row += kPanelRows) {
-        float* to = sums + (row - begin_) * width;
-        const Piece piece = piece_of(pieces.size(), i);
+      return x;
+    };
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const PlaneInput x = part_of(i);
+      const PlaneInput next = part_of(i + 1);
+      const std::size_t share = (width * next.steps * 2 * kFixedBlock + panels - 1) / panels;
+      const Piece piece = piece_of(pieces.size(), i);
+      const FixedTable& table = state_.panel_tables.components[piece.component];
+      for (std::size_t p = 0; p < panels; ++p) {
+        const std::size_t row = begin_ + p * kPanelRows;
         const std::size_t rows = std::min(kPanelRows, end_ - row);
-        const FixedTable& table = state_.panel_tables.components[piece.component];
+        float* to = sums + p * kPanelRows * width;
         kernels_.plane_panel(table, indices(row, piece), state_.tensor.index_columns(), rows,
                              piece.columns, panel);
-        if (row + kPanelRows < end_) {
-          prefetch(row + kPanelRows, piece);
+        PlaneAhead ahead = {nullptr, state_.tensor.index_columns(), 0, next.values + p * share,
+                            share};
+        if (p + 1 < panels) {
+          ahead.indices = indices(row + kPanelRows, piece);
+          ahead.rows = std::min(kPanelRows, end_ - row - kPanelRows);
         } else if (i + 1 < pieces.size()) {
-          prefetch(begin_, piece_of(pieces.size(), i + 1));
+          ahead.indices = indices(begin_, piece_of(pieces.size(), i + 1));
+          ahead.rows = std::min(kPanelRows, end_ - begin_);
         }
-        kernels_.plane_multiply(panel, x, table.scale, i > 0, to);
+        kernels_.plane_multiply(panel, x, table.scale, i > 0, to, ahead);
         add_outliers(row, rows, piece, x, to);
       }
     }
-    for (std::size_t row = begin_; row < end_; row += kPanelRows) {
-      kernels_.plane_store(sums + (row - begin_) * width, std::min(kPanelRows, end_ - row), count,
-                           y + row, state_.rows());
+    for (std::size_t n = 0; n < count; n += 16) {
+      for (std::size_t p = 0; p < panels; ++p) {
+        const std::size_t row = begin_ + p * kPanelRows;
+        kernels_.plane_store(sums + (p * width + n) * kPanelRows, std::min(kPanelRows, end_ - row),
+                             std::min<std::size_t>(16, count - n), y + n * state_.rows() + row,
+                             state_.rows());
+      }
     }
   }
 
@@ -80,15 +95,6 @@ class PlaneTask {
   const std::uint8_t* indices(std::size_t row, const Piece& piece) const {
     return reinterpret_cast<const std::uint8_t*>(state_.tensor.indices.data()) +
            row * state_.tensor.index_columns() + piece.begin;
-  }
-
-  // What comes from memory next, while the tiles multiply.
-  void prefetch(std::size_t row, const Piece& piece) const {
-    for (std::size_t r = row; r < std::min(end_, row + kPanelRows); ++r) {
-      for (std::size_t i = 0; i < piece.columns; i += 64) {
-        __builtin_prefetch(indices(r, piece) + i, 0, 2);
-      }
-    }
   }
 
   void add_outliers(std::size_t row, std::size_t rows, const Piece& piece, const PlaneInput& x,

@@ -1,15 +1,21 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <new>
 #include <span>
+#include <utility>
+
+#include "base/large_memory.h"
 
 namespace helix {
 
 // Working memory that a thread keeps between calls: grows, and is freed with the thread.
 class Scratch {
  public:
+  Scratch() = default;
+  ~Scratch() { free_large(memory_, bytes_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
   // At least `count` elements at a 64-byte boundary, with unspecified contents, valid until the
   // next call for the same object.
   template <typename Element>
@@ -22,21 +28,16 @@ class Scratch {
   }
 
  private:
-  struct Free {
-    void operator()(void* memory) const { ::operator delete (memory, std::align_val_t{64}); }
-  };
-
   void* reserve(std::size_t bytes) {
     if (bytes > bytes_) {
-      memory_.reset();
-      bytes_ = 0;
-      memory_.reset(::operator new (bytes, std::align_val_t{64}));
+      free_large(std::exchange(memory_, nullptr), std::exchange(bytes_, 0));
+      memory_ = allocate_large(bytes);
       bytes_ = bytes;
     }
-    return memory_.get();
+    return memory_;
   }
 
-  std::unique_ptr<void, Free> memory_;
+  void* memory_ = nullptr;
   std::size_t bytes_ = 0;
 };
 

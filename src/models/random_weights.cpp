@@ -49,7 +49,7 @@ CompressedTensor RandomWeights::codes(const std::string& module, std::size_t row
   options_.hooks.check_cancelled();
   CompressedTensor& tensor = codes_[module];
   if (tensor.rows != 0) return tensor;
-  auto indices = std::make_shared<std::vector<std::byte>>(rows * columns);
+  auto indices = std::make_shared<LargeVector<std::byte>>(rows * columns);
   fill_random(*indices, generator_);
   tensor.rows = rows;
   tensor.columns = columns;
@@ -61,7 +61,7 @@ CompressedTensor RandomWeights::codes(const std::string& module, std::size_t row
 
 TensorView RandomWeights::dense(const std::string& module, std::size_t rows, std::size_t columns) {
   options_.hooks.check_cancelled();
-  std::vector<std::byte>& bytes = dense_[module];
+  LargeVector<std::byte>& bytes = dense_[module];
   if (bytes.empty()) {
     bytes.resize(rows * columns * 2);
     fill_random(bytes, generator_);

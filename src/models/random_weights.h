@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/large_memory.h"
 #include "helix/progress.h"
 #include "kernels/matrix_options.h"
 #include "models/weight_source.h"
@@ -21,7 +22,8 @@ struct RandomWeightsOptions {
   Hooks hooks = {};  // cancellation, once per matrix
 };
 
-// Made-up weights of any shape, held in memory: Gaussian codebooks of 256 levels with random codes
+// Made-up weights of any shape, held in memory as a
+// mapped file would be, in huge pages where there are any: Gaussian codebooks of 256 levels with random codes
 // for linear layers, BF16 for the rest. Magnitudes are such that activations stay near one.
 class RandomWeights final : public WeightSource {
  public:
@@ -41,7 +43,7 @@ class RandomWeights final : public WeightSource {
   RandomWeightsOptions options_;
   std::mt19937_64 generator_;
   std::map<std::string, CompressedTensor> codes_;  // a tied table is made once
-  std::map<std::string, std::vector<std::byte>> dense_;
+  std::map<std::string, LargeVector<std::byte>> dense_;
 };
 
 }  // namespace helix

@@ -1,14 +1,21 @@
-// AMX tiles of bytes and of BF16 (Sapphire Rapids): the AVX-512 VBMI kernels, and tiles for large
-// batches.
+// Sapphire Rapids and later: the AVX-512 VBMI kernels as these processors want them, and AMX tiles of
+// bytes and of BF16 for large batches.
 
 #include "kernels/cpu/amx_multiply.h"
 #include "kernels/cpu/amx_planes.h"
 #include "kernels/cpu/cpu_tables.h"
 
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 namespace helix {
 namespace amx {
 namespace {
+
+constexpr std::size_t kRowsAhead = 2048;
+constexpr bool kSingleLookups = true;
+
+#include "kernels/cpu/avx512_vbmi.inl"
 
 // Palette 1: every tile 16 rows of 64 bytes.
 struct TileShapes {
@@ -62,15 +69,15 @@ struct HardwareTiles {
   }
 };
 
-static void bf16_multiply(const std::uint16_t* panel, std::size_t steps, const std::uint16_t* x,
-                          std::size_t batch_stride, std::size_t batch, float* tile) noexcept {
+static void tile_bf16_multiply(const std::uint16_t* panel, std::size_t steps,
+                               const std::uint16_t* x, std::size_t batch_stride,
+                               std::size_t batch, float* tile) noexcept {
   AmxMultiply<HardwareTiles>::multiply(panel, steps, x, batch_stride, batch, tile);
 }
 
 static KernelTable make_table() {
-  KernelTable table = avx512_vbmi_kernels();
-  table.isa = Isa::kAmx;
-  table.bf16_multiply = bf16_multiply;
+  KernelTable table = vbmi_table(Isa::kAmx);
+  table.bf16_multiply = tile_bf16_multiply;
   table.plane_multiply = AmxPlanes<HardwareTiles>::multiply;
   return table;
 }

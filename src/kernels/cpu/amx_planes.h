@@ -15,17 +15,17 @@ namespace helix {
 // `Tiles` is the unit as in amx_multiply.h. Four of its tiles hold sums, of high products and of
 // mixed ones for two tiles of 16 weight rows; the others hold the planes of x and of one tile of
 // weights. While the unit multiplies, the vector units add the sums of the block of x before to the
-// F32 result.
+// F32 result, and what is needed next is asked for.
 template <class Tiles>
 class AmxPlanes {
  public:
   // KernelTable::plane_multiply.
   static void multiply(const std::int8_t* panel, const PlaneInput& x, float scale, bool accumulate,
-                       float* sums) noexcept {
+                       float* sums, const PlaneAhead& ahead) noexcept {
     if (accumulate) {
-      multiply_piece<true>(panel, x, scale, sums);
+      multiply_piece<true>(panel, x, scale, sums, ahead);
     } else {
-      multiply_piece<false>(panel, x, scale, sums);
+      multiply_piece<false>(panel, x, scale, sums, ahead);
     }
   }
 
@@ -39,11 +39,42 @@ class AmxPlanes {
     std::int32_t tiles[4][16][16];
   };
 
+  // Spreads what is ahead over a number of steps.
+  class Prefetcher {
+   public:
+    Prefetcher(const PlaneAhead& ahead, std::size_t steps)
+        : ahead_(ahead),
+          lines_(ahead.rows * kRowLines),
+          lines_at_once_((lines_ + steps - 1) / steps),
+          bytes_at_once_((ahead.value_bytes / 64 + steps - 1) / steps * 64) {}
+
+    void next() {
+      for (std::size_t i = 0; i < lines_at_once_ && line_ < lines_; ++i, ++line_) {
+        __builtin_prefetch(
+            ahead_.indices + line_ / kRowLines * ahead_.index_stride + line_ % kRowLines * 64, 0, 2);
+      }
+      for (std::size_t i = 0; i < bytes_at_once_ && byte_ < ahead_.value_bytes; i += 64) {
+        __builtin_prefetch(ahead_.values + byte_, 0, 2);
+        byte_ += 64;
+      }
+    }
+
+   private:
+    static constexpr std::size_t kRowLines = kPlaneColumns / 64;
+    PlaneAhead ahead_;
+    std::size_t lines_;
+    std::size_t lines_at_once_;
+    std::size_t bytes_at_once_;
+    std::size_t line_ = 0;
+    std::size_t byte_ = 0;
+  };
+
   template <bool kAccumulate>
   static void multiply_piece(const std::int8_t* panel, const PlaneInput& x, float scale,
-                             float* sums) {
+                             float* sums, const PlaneAhead& ahead) {
     Made made;
     const std::size_t rows_at_once = (32 + x.steps - 1) / x.steps;
+    Prefetcher prefetcher(ahead, x.blocks * x.steps);
     Tiles::begin();
     for (std::size_t block = 0; block < x.blocks; ++block) {
       Tiles::template zero<0>();
@@ -52,6 +83,7 @@ class AmxPlanes {
       Tiles::template zero<3>();
       for (std::size_t step = 0; step < x.steps; ++step) {
         multiply_step(panel + step * 4 * kTile, x.values + (block * x.steps + step) * 2 * kTile);
+        prefetcher.next();
         if (block == 0) continue;
         add_rows<kAccumulate>(made, step * rows_at_once, rows_at_once, scale,
                               x.scales + (block - 1) * 16, sums + (block - 1) * 512);

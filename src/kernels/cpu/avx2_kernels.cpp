@@ -24,6 +24,7 @@ namespace {
 
 constexpr int kLanes = 8;
 constexpr int kTileBatch = 6;
+constexpr std::size_t kRowsAhead = 0;
 constexpr std::size_t kRowGroup = 4;
 constexpr std::size_t kPanelGroup = 1;
 constexpr int kFixedTileBatch = 4;

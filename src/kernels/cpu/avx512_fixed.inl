@@ -5,7 +5,7 @@
 // Rows of batch 1 read two streams at once, half of the rows apart, because one stream does not
 // fill what a core can have under way; neighbouring rows would share pages, which confuses the
 // prefetchers (measured on Zen 4: 7 GB/s, where halves apart give 23.5, one stream 22.4 and plain
-// reading 23.2). Software prefetching costs more than it gives.
+// reading 23.2).
 
 // Adds the product of one group of blocks, `columns` columns, for kRows rows `apart` bytes from
 // each other.
@@ -26,6 +26,7 @@ static inline void add_group(const Lookup& lookup, const std::uint8_t* from, std
     unroll<kRows>([&]<int r>() {
       __m512i w[2];
       const std::uint8_t* indices = from + static_cast<std::size_t>(r) * apart + done;
+      prefetch_row(indices);
       lookup.decode(indices, kWhole ? kFixedBlock : columns - done, w);
       unroll<kBatch>([&]<int n>() {
         parts[r][n] = dot(parts[r][n], w[0], xs[n][0]);

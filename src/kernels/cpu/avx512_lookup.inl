@@ -24,6 +24,7 @@ static inline void add_lookup_block(const Lookup& low, const Lookup& high,
                                     std::size_t x_stride, Vec (&sums)[kSums]) {
   __m512i lows[2];
   __m512i highs[2];
+  prefetch_row(indices);
   low.decode(indices, count, lows);
   high.decode(indices, count, highs);
   unroll<4>([&]<int v>() {

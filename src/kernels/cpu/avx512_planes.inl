@@ -106,17 +106,15 @@ static void plane_outlier(const PlaneInput& x, std::size_t column, float delta, 
 
 static void plane_store(const float* sums, std::size_t rows, std::size_t batch, float* y,
                         std::size_t y_stride) noexcept {
-  for (std::size_t n = 0; n < batch; n += kLanes, sums += kPanelRows * kLanes, y += kLanes * y_stride) {
-    for (std::size_t r = 0; r < rows; r += kLanes) {
-      const float* from = sums + r * kLanes;
-      if (batch - n >= kLanes && rows - r >= kLanes) {
-        transpose(from, kLanes, y + r, y_stride);
-        continue;
-      }
-      for (std::size_t i = 0; i < smaller_size(kLanes, batch - n); ++i) {
-        for (std::size_t j = 0; j < smaller_size(kLanes, rows - r); ++j) {
-          y[i * y_stride + r + j] = from[j * kLanes + i];
-        }
+  for (std::size_t r = 0; r < rows; r += kLanes) {
+    const float* from = sums + r * kLanes;
+    if (batch == kLanes && rows - r >= kLanes) {
+      transpose(from, kLanes, y + r, y_stride);
+      continue;
+    }
+    for (std::size_t i = 0; i < batch; ++i) {
+      for (std::size_t j = 0; j < smaller_size(kLanes, rows - r); ++j) {
+        y[i * y_stride + r + j] = from[j * kLanes + i];
       }
     }
   }

@@ -23,6 +23,8 @@ static void f32_rows_of(const WeightRows& weights, std::size_t begin, std::size_
     for (; i + 2 * kLanes <= columns; i += 2 * kLanes) {
       for (int r = 0; r < kRows; ++r) {
         const std::byte* at = from + static_cast<std::size_t>(r) * apart + i * kBytes;
+        prefetch_row(at);
+        if constexpr (kType == WeightType::kF32) prefetch_row(at + kLanes * kBytes);
         const Vec first = load_weights<kType>(at);
         const Vec second = load_weights<kType>(at + kLanes * kBytes);
         for (int n = 0; n < kBatch; ++n) {

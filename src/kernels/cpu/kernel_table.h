@@ -81,6 +81,16 @@ struct PlaneInput {
   std::size_t blocks;
 };
 
+// What a product by tiles asks memory for on the way: `rows` rows of kPlaneColumns indices,
+// `index_stride` apart, and bytes of x. Nothing is read, so that it may end past the data.
+struct PlaneAhead {
+  const std::uint8_t* indices;
+  std::size_t index_stride;
+  std::size_t rows;
+  const std::int8_t* values;
+  std::size_t value_bytes;
+};
+
 struct TileRows {
   float* data;
   std::size_t stride;  // floats from row to row
@@ -183,11 +193,11 @@ struct KernelTable {
                       std::int8_t* panel) noexcept;
   // sums (blocks of x, 32, 16 batch rows) (+)= scale * panel * x.
   void (*plane_multiply)(const std::int8_t* panel, const PlaneInput& x, float scale,
-                         bool accumulate, float* sums) noexcept;
+                         bool accumulate, float* sums, const PlaneAhead& ahead) noexcept;
   // Row `row` of sums += delta * x[column].
   void (*plane_outlier)(const PlaneInput& x, std::size_t column, float delta, std::size_t row,
                         float* sums) noexcept;
-  // y (batch, rows) = the first rows of sums.
+  // y (batch <= 16, rows <= 32) = one block of sums.
   void (*plane_store)(const float* sums, std::size_t rows, std::size_t batch, float* y,
                       std::size_t y_stride) noexcept;
 

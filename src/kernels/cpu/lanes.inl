@@ -1,6 +1,6 @@
 // Vectors of kLanes floats by the compilers' own vector types. Included inside the namespace of one
-// instruction set, after kLanes is defined; everything here is static, because every instruction
-// set has its own.
+// instruction set, after kLanes and kRowsAhead are defined; everything here is static, because every
+// instruction set has its own.
 
 typedef float Vec __attribute__((vector_size(kLanes * 4)));
 typedef std::int32_t IntVec __attribute__((vector_size(kLanes * 4)));
@@ -38,6 +38,14 @@ static inline Vec broadcast(float value) { return value - Vec{}; }
 static inline Vec select(IntVec condition, Vec yes, Vec no) { return condition ? yes : no; }
 
 static inline Vec larger(Vec a, Vec b) { return select((IntVec)(a > b), a, b); }
+
+// Asks for what a stream of weights comes to kRowsAhead bytes later; nothing where that is 0, because
+// the processor does it better itself.
+static inline void prefetch_row(const void* at) {
+  if constexpr (kRowsAhead > 0) {
+    __builtin_prefetch(static_cast<const std::byte*>(at) + kRowsAhead);
+  }
+}
 
 static inline float smaller_of(float a, float b) { return a < b ? a : b; }
 

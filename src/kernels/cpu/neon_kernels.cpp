@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kLanes = 4;
 constexpr int kTileBatch = 8;
+constexpr std::size_t kRowsAhead = 0;
 constexpr std::size_t kRowGroup = 1;
 constexpr std::size_t kPanelGroup = 1;
 

@@ -1,0 +1,181 @@
+// The kernels of AVX-512 with VBMI, VNNI and BF16 (Zen 4, Sapphire Rapids). Needs kRowsAhead and
+// kSingleLookups.
+//
+// The low and the high bytes of 64 codebook values are looked up for themselves; unpacking joins
+// them. vpermi2b looks 128 bytes up in two registers, vpermb 64 in one: four of the former and two
+// blends where vpermi2b is a single operation (Zen 4), eight of the latter that merge where it is
+// three (Sapphire Rapids).
+
+constexpr int kLanes = 16;
+constexpr int kTileBatch = 12;
+constexpr std::size_t kRowGroup = 8;
+constexpr std::size_t kPanelGroup = 2;
+constexpr int kFixedTileBatch = 12;
+constexpr int kFixedTileRest = 4;
+
+#include "kernels/cpu/lanes.inl"
+// Before the products, which transpose.
+#include "kernels/cpu/avx512_everyday.inl"
+#include "kernels/cpu/everyday.inl"
+#include "kernels/cpu/f32_products.inl"
+// After the products, whose panels it uses.
+#include "kernels/cpu/attention_block.inl"
+#include "kernels/cpu/bf16_panel.inl"
+#include "kernels/cpu/fill_table.inl"
+
+using IntAcc = __m512i;
+
+static inline IntAcc zero_sum() { return _mm512_setzero_si512(); }
+
+static inline IntAcc load_pairs(const void* from) { return _mm512_loadu_si512(from); }
+
+static inline IntAcc broadcast_pair(const void* from) {
+  std::int32_t pair;
+  __builtin_memcpy(&pair, from, sizeof(pair));
+  return _mm512_set1_epi32(pair);
+}
+
+// In assembly, because GCC copies every sum when it is given the intrinsic.
+static inline IntAcc dot(IntAcc sum, IntAcc w, IntAcc x) {
+  __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(x));
+  return sum;
+}
+
+static inline void dot_both(IntAcc& sum0, IntAcc& sum1, IntAcc w0, IntAcc w1,
+                            const std::int16_t* x) {
+  const IntAcc pair = broadcast_pair(x);
+  sum0 = dot(sum0, w0, pair);
+  sum1 = dot(sum1, w1, pair);
+}
+
+static inline Vec to_floats(IntAcc sum) { return (Vec)_mm512_cvtepi32_ps(sum); }
+
+#include "kernels/cpu/fixed_products.inl"
+
+// Where unpacking within 128-bit lanes leaves the 64 columns.
+constexpr std::uint8_t kColumnOrder[64] = {
+    0,  1,  2,  3,  4,  5,  6,  7,  16, 17, 18, 19, 20, 21, 22, 23, 32, 33, 34, 35, 36, 37,
+    38, 39, 48, 49, 50, 51, 52, 53, 54, 55, 8,  9,  10, 11, 12, 13, 14, 15, 24, 25, 26, 27,
+    28, 29, 30, 31, 40, 41, 42, 43, 44, 45, 46, 47, 56, 57, 58, 59, 60, 61, 62, 63};
+
+class Lookup {
+ public:
+  explicit Lookup(const FixedTable& table) {
+    for (int i = 0; i < 4; ++i) {
+      low_[i] = _mm512_load_si512(table.low + 64 * i);
+      high_[i] = _mm512_load_si512(table.high + 64 * i);
+    }
+  }
+
+  void decode(const std::uint8_t* from, std::size_t count, __m512i* out) const {
+    __m512i planes[2];
+    decode_planes(from, count, planes);
+    out[0] = _mm512_unpacklo_epi8(planes[1], planes[0]);
+    out[1] = _mm512_unpackhi_epi8(planes[1], planes[0]);
+  }
+
+  // The high and the low bytes of 64 values.
+  void decode_planes(const std::uint8_t* from, std::size_t count, __m512i* out) const {
+    const __mmask64 mask = count >= 64 ? ~0ULL : (1ULL << count) - 1;
+    const __m512i indices = _mm512_maskz_loadu_epi8(mask, from);
+    const __mmask64 bit7 = _mm512_movepi8_mask(indices);
+    if constexpr (kSingleLookups) {
+      const __mmask64 bit6 = _mm512_movepi8_mask(_mm512_add_epi8(indices, indices));
+      out[0] = look_up(high_, bit6, bit7, indices);
+      out[1] = look_up(low_, bit6, bit7, indices);
+    } else {
+      out[0] = look_up(high_, bit7, indices);
+      out[1] = look_up(low_, bit7, indices);
+    }
+  }
+
+ private:
+  static __m512i look_up(const __m512i* plane, __mmask64 bit7, __m512i indices) {
+    return _mm512_mask_blend_epi8(bit7, _mm512_permutex2var_epi8(plane[0], indices, plane[1]),
+                                  _mm512_permutex2var_epi8(plane[2], indices, plane[3]));
+  }
+
+  static __m512i look_up(const __m512i* plane, __mmask64 bit6, __mmask64 bit7, __m512i indices) {
+    __m512i found = _mm512_permutexvar_epi8(indices, plane[0]);
+    found = _mm512_mask_permutexvar_epi8(found, bit6, indices, plane[1]);
+    found = _mm512_mask_permutexvar_epi8(found, bit7, indices, plane[2]);
+    return _mm512_mask_permutexvar_epi8(found, bit6 & bit7, indices, plane[3]);
+  }
+
+  __m512i low_[4];
+  __m512i high_[4];
+};
+
+#include "kernels/cpu/avx512_fixed.inl"
+#include "kernels/cpu/avx512_lookup.inl"
+#include "kernels/cpu/avx512_planes.inl"
+
+static inline __m512 bf16_dot(__m512 sum, __m512i w, __m512i x) {
+  __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(w), "v"(x));
+  return sum;
+}
+
+// x (steps / 16, batch_stride, 32)
+template <int kBatch>
+static inline void bf16_tile(const std::uint16_t* panel, std::size_t steps, const std::uint16_t* x,
+                             std::size_t batch_stride, float* tile) {
+  __m512 first[kBatch];
+  __m512 second[kBatch];
+  unroll<kBatch>([&]<int n>() {
+    first[n] = _mm512_loadu_ps(tile + n * kPanelRows);
+    second[n] = _mm512_loadu_ps(tile + n * kPanelRows + kLanes);
+  });
+  for (std::size_t chunk = 0; chunk < steps / 16; ++chunk) {
+    for (std::size_t step = 0; step < 16; ++step) {
+      const __m512i w0 = load_pairs(panel);
+      const __m512i w1 = load_pairs(panel + kPanelRows);
+      panel += 2 * kPanelRows;
+      unroll<kBatch>([&]<int n>() {
+        const __m512i pair = broadcast_pair(x + n * 32 + 2 * step);
+        first[n] = bf16_dot(first[n], w0, pair);
+        second[n] = bf16_dot(second[n], w1, pair);
+      });
+    }
+    x += batch_stride * 32;
+  }
+  unroll<kBatch>([&]<int n>() {
+    _mm512_storeu_ps(tile + n * kPanelRows, first[n]);
+    _mm512_storeu_ps(tile + n * kPanelRows + kLanes, second[n]);
+  });
+}
+
+static void bf16_multiply(const std::uint16_t* panel, std::size_t steps, const std::uint16_t* x,
+                          std::size_t batch_stride, std::size_t batch, float* tile) noexcept {
+  constexpr std::size_t kStepsAtOnce = 128;  // 16 KiB of a panel
+  for (std::size_t step = 0; step < steps; step += kStepsAtOnce) {
+    const std::size_t count = smaller_size(kStepsAtOnce, steps - step);
+    const std::uint16_t* part = panel + step * 2 * kPanelRows;
+    std::size_t n = 0;
+    const auto advance = [&](auto tile_of, std::size_t rows) {
+      for (; n + rows <= batch; n += rows) {
+        tile_of(part, count, x + (step / 16 * batch_stride + n) * 32, batch_stride,
+                tile + n * kPanelRows);
+      }
+    };
+    advance(bf16_tile<12>, 12);
+    advance(bf16_tile<4>, 4);
+    advance(bf16_tile<1>, 1);
+  }
+}
+
+static KernelTable vbmi_table(Isa isa) {
+  KernelTable table = everyday_table(isa);
+  table.column_order = kColumnOrder;
+  table.lookup_rows = lookup_rows;
+  table.order_columns = order_columns;
+  table.fixed_rows = fixed_rows;
+  table.fixed_panel = fixed_panel;
+  table.fixed_multiply = fixed_multiply;
+  table.bf16_panel = bf16_panel;
+  table.bf16_multiply = bf16_multiply;
+  table.plane_input = plane_input;
+  table.plane_panel = plane_panel;
+  table.plane_outlier = plane_outlier;
+  table.plane_store = plane_store;
+  return table;
+}
