@@ -87,36 +87,46 @@ std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const fl
   return inputs;
 }
 
+std::size_t plane_pieces(std::size_t index_columns) {
+  return padded(index_columns, kPlaneColumns) / kPlaneColumns;
+}
+
+std::size_t plane_piece_begin(std::size_t index_columns, std::size_t number) {
+  const std::size_t blocks = padded(index_columns, kFixedBlock) / kFixedBlock;
+  return std::min(index_columns, blocks * number / plane_pieces(index_columns) * kFixedBlock);
+}
+
 std::vector<PlaneInput> plane_input(const CodebookMatrix::State& state, const float* x,
-                                    std::size_t batch, ThreadPool& pool) {
-  thread_local Scratch value_memory;
-  thread_local Scratch scale_memory;
+                                    std::size_t batch, PlaneMemory& memory, ThreadPool& pool) {
   constexpr std::size_t kBlockRows = 16;
   const std::size_t d = state.tensor.vector_size;
   const std::size_t index_columns = state.tensor.index_columns();
-  const std::size_t piece_count = padded(index_columns, kPlaneColumns) / kPlaneColumns;
+  const std::size_t piece_count = plane_pieces(index_columns);
   const std::size_t padded_batch = padded(batch, kBlockRows);
-  const std::size_t piece_bytes = 2 * kPlaneColumns * padded_batch;
-  auto* values = value_memory.get<std::int8_t>(d * piece_count * piece_bytes);
-  auto* scales = scale_memory.get<float>(d * piece_count * padded_batch);
+  const std::size_t component_bytes = 2 * padded(index_columns, kFixedBlock) * padded_batch;
+  auto* values = memory.values.get<std::int8_t>(d * component_bytes);
+  auto* scales = memory.scales.get<float>(d * piece_count * padded_batch);
+  const auto begin_of = [&](std::size_t piece) { return plane_piece_begin(index_columns, piece); };
   std::vector<PlaneInput> pieces;
   for (std::size_t i = 0; i < d * piece_count; ++i) {
-    const std::size_t left = index_columns - i % piece_count * kPlaneColumns;
-    pieces.push_back({values + i * piece_bytes, scales + i * padded_batch,
-                      padded(std::min(left, kPlaneColumns), kFixedBlock) / kFixedBlock,
+    const std::size_t begin = begin_of(i % piece_count);
+    const std::size_t columns = begin_of(i % piece_count + 1) - begin;
+    pieces.push_back({values + i / piece_count * component_bytes + 2 * begin * padded_batch,
+                      scales + i * padded_batch, padded(columns, kFixedBlock) / kFixedBlock,
                       padded_batch / kBlockRows});
   }
   const float* inverse = state.inverse_scales.empty() ? nullptr : state.inverse_scales.data();
-  for_panels(batch, kBlockRows, pool, [&](std::size_t begin, std::size_t end) {
+  for_panels(batch, kBlockRows, pool, [&](std::size_t first, std::size_t last) {
     for (std::size_t i = 0; i < pieces.size(); ++i) {
-      const std::size_t index_begin = i % piece_count * kPlaneColumns;
-      const std::size_t offset = index_begin * d + i / piece_count;
-      state.kernels->plane_input(
-          x + begin * state.columns() + offset, state.columns(), end - begin,
-          inverse == nullptr ? nullptr : inverse + offset,
-          std::min(kPlaneColumns, index_columns - index_begin), d,
-          values + i * piece_bytes + begin * 2 * pieces[i].steps * kFixedBlock,
-          scales + i * padded_batch + begin);
+      const std::size_t begin = begin_of(i % piece_count);
+      const std::size_t columns = begin_of(i % piece_count + 1) - begin;
+      const std::size_t offset = begin * d + i / piece_count;
+      const PlaneInput& to = pieces[i];
+      state.kernels->plane_input(x + first * state.columns() + offset, state.columns(),
+                                 last - first, inverse == nullptr ? nullptr : inverse + offset,
+                                 columns, d,
+                                 values + (to.values - values) + first * 2 * to.steps * kFixedBlock,
+                                 scales + i * padded_batch + first);
     }
   });
   return pieces;

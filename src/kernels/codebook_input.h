@@ -6,6 +6,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/codebook_state.h"
+#include "kernels/scratch.h"
 
 namespace helix {
 
@@ -19,10 +20,19 @@ const float* scaled_input(const CodebookMatrix::State& state, const float* x, st
 std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const float* x,
                                     std::size_t batch, FixedUse use, ThreadPool& pool);
 
-// x for byte tiles: the pieces of every component of the codebook's vectors, one component after
-// the other.
+// A row of indices in pieces for byte tiles, as even as whole blocks can be: where piece `number` of
+// plane_pieces() begins; the one past the last begins at the end of the row.
+std::size_t plane_pieces(std::size_t index_columns);
+std::size_t plane_piece_begin(std::size_t index_columns, std::size_t number);
+
+// x for byte tiles, in `memory`: the pieces of every component of the codebook's vectors, one
+// component after the other.
+struct PlaneMemory {
+  Scratch values;
+  Scratch scales;
+};
 std::vector<PlaneInput> plane_input(const CodebookMatrix::State& state, const float* x,
-                                    std::size_t batch, ThreadPool& pool);
+                                    std::size_t batch, PlaneMemory& memory, ThreadPool& pool);
 
 // s * Vt x (batch, rank) of the low-rank part that old files have; empty where there is none. `x`
 // is scaled.

@@ -74,4 +74,25 @@ void CodebookMatrix::multiply(std::span<const float> x, std::size_t batch, std::
   }
 }
 
+bool multiply_gated(const CodebookMatrix& gate, const CodebookMatrix& up, std::span<const float> x,
+                    std::size_t batch, std::span<float> y, ThreadPool& pool) {
+  const auto one_shape = [](const CompressedTensor& a, const CompressedTensor& b) {
+    return a.rows == b.rows && a.columns == b.columns && a.vector_size == b.vector_size;
+  };
+  const auto suits = [](const CodebookMatrix::State& state) {
+    return state.fixed && state.kernels->plane_multiply != nullptr && state.bias.empty() &&
+           state.tensor.svd_rank == 0;
+  };
+  if (x.size() != batch * gate.columns() || y.size() != batch * gate.rows()) {
+    throw_error(ErrorCode::kInvalidArgument, "batch of ", batch, " times two [", gate.rows(), ", ",
+                gate.columns(), "] matrices: x has ", x.size(), " numbers and y ", y.size());
+  }
+  if (batch <= kMaxRowBatch || !one_shape(gate.tensor(), up.tensor()) || !suits(gate.state()) ||
+      !suits(up.state())) {
+    return false;
+  }
+  plane_gated_product(gate.state(), up.state(), x.data(), batch, y.data(), pool);
+  return true;
+}
+
 }  // namespace helix

@@ -23,9 +23,9 @@ namespace helix {
 // F32. On Gaussian data its relative error is 2e-4 to 5e-4, a tenth of what BF16 operands give, at
 // the speed of the BF16 dot unit. A codebook whose 16-bit form would be off by more than 6e-4 of
 // its root mean square takes the F32 path, as do larger codebooks; AVX2 follows codebooks by cubics
-// for batches up to 8 where those are off by no more than 1e-3. Batches over 8 on AMX round
-// codebook and x to BF16 (about 2e-3). Outliers are added exactly for batches up to 8, with 16 bits
-// (BF16 on AMX) beyond.
+// for batches up to 8 where those are off by no more than 1e-3. Batches over 8 on AMX split both
+// numbers into high and low bytes and leave the product of the low ones out: 1e-4 to 4e-4. Outliers
+// are added exactly for batches up to 8 and on AMX, with 16 bits beyond.
 //
 // The same operands give the same result for every number of threads.
 class CodebookMatrix {
@@ -57,6 +57,12 @@ class CodebookMatrix {
  private:
   std::unique_ptr<const State> state_;
 };
+
+// y (batch, rows) = silu(gate * x) * (up * x), each as multiply() gives it and the product as
+// silu_multiply() does, in one go; false, and nothing done, where that is no faster than one after
+// the other. Throws Error(kInvalidArgument) where sizes do not fit.
+bool multiply_gated(const CodebookMatrix& gate, const CodebookMatrix& up, std::span<const float> x,
+                    std::size_t batch, std::span<float> y, ThreadPool& pool);
 
 // What the constructor checks. Throws Error(kInvalidArgument).
 void check_matrix(const CompressedTensor& tensor, std::span<const float> bias);

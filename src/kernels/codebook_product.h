@@ -22,7 +22,10 @@ void f32_row_product(const CodebookMatrix::State& state, const float* x, std::si
 void fixed_tile_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
                         float* y, ThreadPool& pool);
 void plane_tile_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
-                       float* y, ThreadPool& pool);
+                        float* y, ThreadPool& pool);
+// y = silu(gate * x) * (up * x) by tiles: matrices of one shape without bias and low-rank part.
+void plane_gated_product(const CodebookMatrix::State& gate, const CodebookMatrix::State& up,
+                         const float* x, std::size_t batch, float* y, ThreadPool& pool);
 void f32_tile_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
                       float* y, ThreadPool& pool);
 

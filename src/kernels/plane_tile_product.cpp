@@ -6,11 +6,13 @@
 // second-level cache from panel to panel.
 
 #include <algorithm>
+#include <functional>
+#include <span>
+#include <vector>
 
 #include "kernels/codebook_input.h"
 #include "kernels/codebook_product.h"
 #include "kernels/product_tile.h"
-#include "kernels/scratch.h"
 
 namespace helix {
 namespace {
@@ -21,87 +23,118 @@ constexpr std::size_t kPanelRows = 32;
 constexpr std::size_t kMostPanels = 8;
 constexpr std::size_t kBatchAtOnce = 512;
 
-// Rows [begin, end) of y.
+// Index columns [begin, begin + columns) of one component of the codebook's vectors.
+struct Piece {
+  std::size_t component;
+  std::size_t begin;
+  std::size_t columns;
+};
+
+// What is multiplied: a matrix, and x as it wants it.
+struct Source {
+  const State* state;
+  const std::vector<PlaneInput>* pieces;
+
+  Piece piece(std::size_t number) const {
+    const std::size_t columns = state->tensor.index_columns();
+    const std::size_t count = plane_pieces(columns);
+    const std::size_t begin = plane_piece_begin(columns, number % count);
+    return {number / count, begin, plane_piece_begin(columns, number % count + 1) - begin};
+  }
+
+  const std::uint8_t* indices(std::size_t row, const Piece& piece) const {
+    return reinterpret_cast<const std::uint8_t*>(state->tensor.indices.data()) +
+           row * state->tensor.index_columns() + piece.begin;
+  }
+};
+
+// Sums of rows [begin, end) of all sources for batch rows [first, first + count).
 class PlaneTask {
  public:
-  PlaneTask(const State& state, std::size_t begin, std::size_t end)
-      : state_(state), kernels_(*state.kernels), begin_(begin), end_(end) {}
-
-  // Batch rows [first, first + count) of what `pieces` describe; y starts at row `first`.
-  void multiply(const std::vector<PlaneInput>& pieces, std::size_t first, std::size_t count,
-                float* y) {
+  PlaneTask(std::span<const Source> sources, std::size_t begin, std::size_t end, std::size_t first,
+            std::size_t count)
+      : sources_(sources),
+        begin_(begin),
+        end_(end),
+        first_(first),
+        count_(count),
+        width_((count + 15) / 16 * 16),
+        panels_((end - begin + kPanelRows - 1) / kPanelRows) {
     thread_local Scratch panel_memory;
     thread_local Scratch sum_memory;
-    auto* panel = panel_memory.get<std::int8_t>(2 * kPlaneColumns * kPanelRows);
-    const std::size_t width = (count + 15) / 16 * 16;
-    const std::size_t panels = (end_ - begin_ + kPanelRows - 1) / kPanelRows;
-    auto* sums = sum_memory.get<float>(panels * kPanelRows * width);
-    const auto part_of = [&](std::size_t number) {
-      PlaneInput x = pieces[number % pieces.size()];
-      x.values += first * x.steps * 2 * kFixedBlock;
-      x.scales += first;
-      x.blocks = width / 16;
-      return x;
-    };
-    for (std::size_t i = 0; i < pieces.size(); ++i) {
-      const PlaneInput x = part_of(i);
-      const PlaneInput next = part_of(i + 1);
-      const std::size_t share = (width * next.steps * 2 * kFixedBlock + panels - 1) / panels;
-      const Piece piece = piece_of(pieces.size(), i);
-      const FixedTable& table = state_.panel_tables.components[piece.component];
-      for (std::size_t p = 0; p < panels; ++p) {
+    panel_ = panel_memory.get<std::int8_t>(2 * kPlaneColumns * kPanelRows);
+    sums_ = sum_memory.get<float>(sources.size() * sum_count());
+    const std::size_t stages = sources.size() * sources[0].pieces->size();
+    for (std::size_t stage = 0; stage < stages; ++stage) add_stage(stage, stages);
+  }
+
+  std::size_t sum_count() const { return panels_ * kPanelRows * width_; }
+  float* sums(std::size_t source) const { return sums_ + source * sum_count(); }
+
+  // The first source's sums to y, which starts at batch row `first`.
+  void store(float* y) const {
+    const std::size_t stride = sources_[0].state->rows();
+    for (std::size_t n = 0; n < count_; n += 16) {
+      for (std::size_t p = 0; p < panels_; ++p) {
         const std::size_t row = begin_ + p * kPanelRows;
-        const std::size_t rows = std::min(kPanelRows, end_ - row);
-        float* to = sums + p * kPanelRows * width;
-        kernels_.plane_panel(table, indices(row, piece), state_.tensor.index_columns(), rows,
-                             piece.columns, panel);
-        PlaneAhead ahead = {nullptr, state_.tensor.index_columns(), 0, next.values + p * share,
-                            share};
-        if (p + 1 < panels) {
-          ahead.indices = indices(row + kPanelRows, piece);
-          ahead.rows = std::min(kPanelRows, end_ - row - kPanelRows);
-        } else if (i + 1 < pieces.size()) {
-          ahead.indices = indices(begin_, piece_of(pieces.size(), i + 1));
-          ahead.rows = std::min(kPanelRows, end_ - begin_);
-        }
-        kernels_.plane_multiply(panel, x, table.scale, i > 0, to, ahead);
-        add_outliers(row, rows, piece, x, to);
-      }
-    }
-    for (std::size_t n = 0; n < count; n += 16) {
-      for (std::size_t p = 0; p < panels; ++p) {
-        const std::size_t row = begin_ + p * kPanelRows;
-        kernels_.plane_store(sums + (p * width + n) * kPanelRows, std::min(kPanelRows, end_ - row),
-                             std::min<std::size_t>(16, count - n), y + n * state_.rows() + row,
-                             state_.rows());
+        kernels().plane_store(sums_ + (p * width_ + n) * kPanelRows,
+                              std::min(kPanelRows, end_ - row),
+                              std::min<std::size_t>(16, count_ - n), y + n * stride + row, stride);
       }
     }
   }
 
  private:
-  // Index columns [begin, begin + columns) of one component of the codebook's vectors.
-  struct Piece {
-    std::size_t component;
-    std::size_t begin;
-    std::size_t columns;
-  };
+  const KernelTable& kernels() const { return *sources_[0].state->kernels; }
 
-  Piece piece_of(std::size_t pieces, std::size_t number) const {
-    const std::size_t each = pieces / state_.tensor.vector_size;
-    const std::size_t begin = number % each * kPlaneColumns;
-    return {number / each, begin, std::min(kPlaneColumns, state_.tensor.index_columns() - begin)};
+  PlaneInput input(const Source& source, std::size_t piece) const {
+    PlaneInput x = (*source.pieces)[piece];
+    x.values += first_ * x.steps * 2 * kFixedBlock;
+    x.scales += first_;
+    x.blocks = width_ / 16;
+    return x;
   }
 
-  const std::uint8_t* indices(std::size_t row, const Piece& piece) const {
-    return reinterpret_cast<const std::uint8_t*>(state_.tensor.indices.data()) +
-           row * state_.tensor.index_columns() + piece.begin;
+  // One piece of one source: sources take turns, because they may share x.
+  void add_stage(std::size_t stage, std::size_t stages) {
+    const std::size_t number = stage / sources_.size();
+    const Source& source = sources_[stage % sources_.size()];
+    const Piece piece = source.piece(number);
+    const PlaneInput x = input(source, number);
+    const std::size_t after = (stage + 1) % stages;
+    const std::size_t next_number = after / sources_.size();
+    const Source& next = sources_[after % sources_.size()];
+    const PlaneInput next_x = input(next, next_number);
+    const std::size_t next_bytes =
+        next_x.values == x.values ? 0 : width_ * next_x.steps * 2 * kFixedBlock;
+    const std::size_t share = (next_bytes + panels_ - 1) / panels_;
+    const FixedTable& table = source.state->panel_tables.components[piece.component];
+    const std::size_t index_columns = source.state->tensor.index_columns();
+    for (std::size_t p = 0; p < panels_; ++p) {
+      const std::size_t row = begin_ + p * kPanelRows;
+      const std::size_t rows = std::min(kPanelRows, end_ - row);
+      float* to = sums(stage % sources_.size()) + p * kPanelRows * width_;
+      kernels().plane_panel(table, source.indices(row, piece), index_columns, rows, piece.columns,
+                            panel_);
+      const bool last = p + 1 == panels_;
+      const std::size_t next_row = last ? begin_ : row + kPanelRows;
+      const PlaneAhead ahead = {
+          .indices =
+              last ? next.indices(next_row, next.piece(next_number)) : source.indices(next_row, piece),
+          .index_stride = index_columns,
+          .rows = std::min(kPanelRows, end_ - next_row),
+          .values = next_x.values + p * share,
+          .value_bytes = share};
+      kernels().plane_multiply(panel_, x, table.scale, number > 0, to, ahead);
+      add_outliers(*source.state, row, rows, piece, x, to);
+    }
   }
 
-  void add_outliers(std::size_t row, std::size_t rows, const Piece& piece, const PlaneInput& x,
-                    float* sums) const {
-    const RowSidecar& sidecar = state_.sidecar;
+  void add_outliers(const State& state, std::size_t row, std::size_t rows, const Piece& piece,
+                    const PlaneInput& x, float* sums) const {
+    const RowSidecar& sidecar = state.sidecar;
     if (sidecar.row_begin.empty()) return;
-    const std::size_t d = state_.tensor.vector_size;
+    const std::size_t d = state.tensor.vector_size;
     const auto columns = sidecar.columns.begin();
     for (std::size_t r = 0; r < rows; ++r) {
       const auto from = columns + static_cast<std::ptrdiff_t>(sidecar.row_begin[row + r]);
@@ -110,34 +143,66 @@ class PlaneTask {
       for (auto at = std::lower_bound(from, to, piece.begin * d); at != to && *at < end; ++at) {
         if (*at % d != piece.component) continue;
         const float delta = sidecar.deltas[static_cast<std::size_t>(at - columns)];
-        kernels_.plane_outlier(x, *at / d - piece.begin, delta, r, sums);
+        kernels().plane_outlier(x, *at / d - piece.begin, delta, r, sums);
       }
     }
   }
 
-  const State& state_;
-  const KernelTable& kernels_;
+  std::span<const Source> sources_;
   std::size_t begin_;
   std::size_t end_;
+  std::size_t first_;
+  std::size_t count_;
+  std::size_t width_;
+  std::size_t panels_;
+  std::int8_t* panel_;
+  float* sums_;
 };
+
+// task(begin, end, first, count): all groups of up to `most` panels of rows for one part of the
+// batch after the other, whose x stays in the second-level cache from group to group where it fits.
+template <typename Task>
+void for_tasks(std::size_t rows, std::size_t most, std::size_t batch, ThreadPool& pool,
+               const Task& task) {
+  for (std::size_t first = 0; first < batch; first += kBatchAtOnce) {
+    for_panel_groups(rows, kPanelRows, most, pool, [&](std::size_t begin, std::size_t end) {
+      task(begin, end, first, std::min(kBatchAtOnce, batch - first));
+    });
+  }
+}
 
 }  // namespace
 
 void plane_tile_product(const State& state, const float* x, std::size_t batch, float* y,
                         ThreadPool& pool) {
-  const auto pieces = plane_input(state, x, batch, pool);
-  const bool low_rank_part = state.tensor.svd_rank > 0;
-  const auto low_rank =
-      low_rank_input(state, low_rank_part ? scaled_input(state, x, batch, pool) : x, batch);
-  for_panel_groups(state.rows(), kPanelRows, kMostPanels, pool,
-                   [&](std::size_t begin, std::size_t end) {
-                     PlaneTask task(state, begin, end);
-                     for (std::size_t first = 0; first < batch; first += kBatchAtOnce) {
-                       task.multiply(pieces, first, std::min(kBatchAtOnce, batch - first),
-                                     y + first * state.rows());
-                     }
-                     add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
-                   });
+  thread_local PlaneMemory memory;
+  const auto pieces = plane_input(state, x, batch, memory, pool);
+  const Source source{&state, &pieces};
+  for_tasks(state.rows(), kMostPanels, batch, pool,
+            [&](std::size_t begin, std::size_t end, std::size_t first, std::size_t count) {
+              PlaneTask({&source, 1}, begin, end, first, count).store(y + first * state.rows());
+            });
+  if (state.bias.empty() && state.tensor.svd_rank == 0) return;
+  const auto low_rank = low_rank_input(state, scaled_input(state, x, batch, pool), batch);
+  for_panels(state.rows(), kPanelRows, pool, [&](std::size_t begin, std::size_t end) {
+    add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
+  });
+}
+
+void plane_gated_product(const State& gate, const State& up, const float* x, std::size_t batch,
+                         float* y, ThreadPool& pool) {
+  thread_local PlaneMemory memory[2];
+  const auto gate_pieces = plane_input(gate, x, batch, memory[0], pool);
+  const bool shared = gate.inverse_scales == up.inverse_scales;
+  const auto up_pieces = shared ? gate_pieces : plane_input(up, x, batch, memory[1], pool);
+  const Source sources[] = {{&gate, &gate_pieces}, {&up, &up_pieces}};
+  for_tasks(gate.rows(), kMostPanels / 2, batch, pool,
+            [&](std::size_t begin, std::size_t end, std::size_t first, std::size_t count) {
+              const PlaneTask task(sources, begin, end, first, count);
+              gate.kernels->silu_multiply(task.sums(0), task.sums(1), task.sum_count(),
+                                          task.sums(0));
+              task.store(y + first * gate.rows());
+            });
 }
 
 }  // namespace helix

@@ -25,4 +25,12 @@ void Linear::multiply(std::span<const float> x, std::size_t batch, std::span<flo
   std::visit([&](const auto& matrix) { matrix.multiply(x, batch, y, pool); }, matrix_);
 }
 
+bool Linear::multiply_gated(const Linear& up, std::span<const float> x, std::size_t batch,
+                            std::span<float> y, ThreadPool& pool) const {
+  const auto* gate_codes = std::get_if<CodebookMatrix>(&matrix_);
+  const auto* up_codes = std::get_if<CodebookMatrix>(&up.matrix_);
+  return gate_codes != nullptr && up_codes != nullptr &&
+         helix::multiply_gated(*gate_codes, *up_codes, x, batch, y, pool);
+}
+
 }  // namespace helix

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/amx_multiply.h"
 #include "kernels/cpu/amx_planes.h"
+#include "kernels/cpu/amx_split.h"
 #include "kernels/cpu/cpu_tables.h"
 
 #if defined(__x86_64__)
@@ -69,6 +70,8 @@ struct HardwareTiles {
   }
 };
 
+#include "kernels/cpu/amx_attention.inl"
+
 static void tile_bf16_multiply(const std::uint16_t* panel, std::size_t steps,
                                const std::uint16_t* x, std::size_t batch_stride,
                                std::size_t batch, float* tile) noexcept {
@@ -78,6 +81,7 @@ static void tile_bf16_multiply(const std::uint16_t* panel, std::size_t steps,
 static KernelTable make_table() {
   KernelTable table = vbmi_table(Isa::kAmx);
   table.bf16_multiply = tile_bf16_multiply;
+  table.attention = tile_attention;
   table.plane_multiply = AmxPlanes<HardwareTiles>::multiply;
   return table;
 }

@@ -15,87 +15,131 @@ namespace helix {
 // `Tiles` is the unit as in amx_multiply.h. Four of its tiles hold sums, of high products and of
 // mixed ones for two tiles of 16 weight rows; the others hold the planes of x and of one tile of
 // weights. While the unit multiplies, the vector units add the sums of the block of x before to the
-// F32 result, and what is needed next is asked for.
+// F32 result, and what is needed next is asked for. Few other instructions may lie in between, or
+// the unit waits for them: all loops over steps and rows are unrolled.
 template <class Tiles>
 class AmxPlanes {
  public:
   // KernelTable::plane_multiply.
   static void multiply(const std::int8_t* panel, const PlaneInput& x, float scale, bool accumulate,
                        float* sums, const PlaneAhead& ahead) noexcept {
-    if (accumulate) {
-      multiply_piece<true>(panel, x, scale, sums, ahead);
-    } else {
-      multiply_piece<false>(panel, x, scale, sums, ahead);
+    switch (x.steps) {
+      case 1: return multiply_steps<1>(panel, x, scale, accumulate, sums, ahead);
+      case 2: return multiply_steps<2>(panel, x, scale, accumulate, sums, ahead);
+      case 3: return multiply_steps<3>(panel, x, scale, accumulate, sums, ahead);
+      default: return multiply_steps<4>(panel, x, scale, accumulate, sums, ahead);
     }
   }
 
  private:
+  static_assert(kPlaneColumns == 4 * kFixedBlock);
   static constexpr std::size_t kTile = 1024;  // bytes
+  static constexpr std::size_t kRows = 32;
   typedef float Floats __attribute__((vector_size(64)));
   typedef std::int32_t Ints __attribute__((vector_size(64)));
 
-  // Sums of a block of 16 batch rows: of high and of mixed products of rows 0-15, then of 16-31.
+  // Sums of a block of 16 batch rows: of every row its high and its mixed products.
   struct alignas(64) Made {
-    std::int32_t tiles[4][16][16];
+    std::int32_t rows[kRows][2][16];
   };
 
-  // Spreads what is ahead over a number of steps.
+  // Spreads what is ahead over a number of steps; rounded up, so that it ends a little past it.
   class Prefetcher {
    public:
     Prefetcher(const PlaneAhead& ahead, std::size_t steps)
         : ahead_(ahead),
-          lines_(ahead.rows * kRowLines),
-          lines_at_once_((lines_ + steps - 1) / steps),
-          bytes_at_once_((ahead.value_bytes / 64 + steps - 1) / steps * 64) {}
+          index_lines_((ahead.rows * kRowLines + steps - 1) / steps),
+          value_lines_((ahead.value_bytes / 64 + steps - 1) / steps),
+          value_(ahead.values) {}
 
     void next() {
-      for (std::size_t i = 0; i < lines_at_once_ && line_ < lines_; ++i, ++line_) {
+      for (std::size_t i = 0; i < index_lines_; ++i, ++line_) {
         __builtin_prefetch(
             ahead_.indices + line_ / kRowLines * ahead_.index_stride + line_ % kRowLines * 64, 0, 2);
       }
-      for (std::size_t i = 0; i < bytes_at_once_ && byte_ < ahead_.value_bytes; i += 64) {
-        __builtin_prefetch(ahead_.values + byte_, 0, 2);
-        byte_ += 64;
+      for (std::size_t i = 0; i < value_lines_; ++i, value_ += 64) {
+        __builtin_prefetch(value_, 0, 2);
       }
     }
 
    private:
     static constexpr std::size_t kRowLines = kPlaneColumns / 64;
     PlaneAhead ahead_;
-    std::size_t lines_;
-    std::size_t lines_at_once_;
-    std::size_t bytes_at_once_;
+    std::size_t index_lines_;
+    std::size_t value_lines_;
     std::size_t line_ = 0;
-    std::size_t byte_ = 0;
+    const std::int8_t* value_;
   };
 
-  template <bool kAccumulate>
+  template <std::size_t kSteps>
+  static void multiply_steps(const std::int8_t* panel, const PlaneInput& x, float scale,
+                             bool accumulate, float* sums, const PlaneAhead& ahead) {
+    if (accumulate) {
+      multiply_piece<kSteps, true>(panel, x, scale, sums, ahead);
+    } else {
+      multiply_piece<kSteps, false>(panel, x, scale, sums, ahead);
+    }
+  }
+
+  template <std::size_t kSteps, bool kAccumulate>
   static void multiply_piece(const std::int8_t* panel, const PlaneInput& x, float scale,
                              float* sums, const PlaneAhead& ahead) {
     Made made;
-    const std::size_t rows_at_once = (32 + x.steps - 1) / x.steps;
-    Prefetcher prefetcher(ahead, x.blocks * x.steps);
+    Prefetcher prefetcher(ahead, x.blocks * kSteps);
+    const std::int8_t* input = x.values;
     Tiles::begin();
-    for (std::size_t block = 0; block < x.blocks; ++block) {
-      Tiles::template zero<0>();
-      Tiles::template zero<1>();
-      Tiles::template zero<2>();
-      Tiles::template zero<3>();
-      for (std::size_t step = 0; step < x.steps; ++step) {
-        multiply_step(panel + step * 4 * kTile, x.values + (block * x.steps + step) * 2 * kTile);
+    multiply_block<kSteps>(panel, input, made, [&](auto) { prefetcher.next(); });
+    for (std::size_t block = 1; block < x.blocks; ++block) {
+      input += kSteps * 2 * kTile;
+      Floats factors;
+      set_factors(x, block - 1, scale, factors);
+      multiply_block<kSteps>(panel, input, made, [&](auto step) {
+        constexpr std::size_t kFirst = kRows * step / kSteps;
+        constexpr std::size_t kEnd = kRows * (step + 1) / kSteps;
         prefetcher.next();
-        if (block == 0) continue;
-        add_rows<kAccumulate>(made, step * rows_at_once, rows_at_once, scale,
-                              x.scales + (block - 1) * 16, sums + (block - 1) * 512);
-      }
-      Tiles::template store<0>(made.tiles[0], 64);
-      Tiles::template store<1>(made.tiles[1], 64);
-      Tiles::template store<2>(made.tiles[2], 64);
-      Tiles::template store<3>(made.tiles[3], 64);
+        add_rows<kAccumulate, kFirst, kEnd>(made, factors, sums);
+      });
+      sums += kRows * 16;
     }
     Tiles::end();
-    const std::size_t last = x.blocks - 1;
-    add_rows<kAccumulate>(made, 0, 32, scale, x.scales + last * 16, sums + last * 512);
+    Floats factors;
+    set_factors(x, x.blocks - 1, scale, factors);
+    add_rows<kAccumulate, 0, kRows>(made, factors, sums);
+  }
+
+  static void set_factors(const PlaneInput& x, std::size_t block, float scale, Floats& factors) {
+    __builtin_memcpy(&factors, x.scales + block * 16, sizeof(factors));
+    factors *= 256.0F * scale;
+  }
+
+  template <std::size_t kValue>
+  struct Constant {
+    constexpr operator std::size_t() const { return kValue; }
+  };
+
+  // All columns for one block of x; between(step) is called after every step.
+  template <std::size_t kSteps, typename Between>
+  static void multiply_block(const std::int8_t* panel, const std::int8_t* input, Made& made,
+                             const Between& between) {
+    Tiles::template zero<0>();
+    Tiles::template zero<1>();
+    Tiles::template zero<2>();
+    Tiles::template zero<3>();
+    multiply_from<0, kSteps>(panel, input, between);
+    Tiles::template store<0>(made.rows[0][0], 128);
+    Tiles::template store<1>(made.rows[0][1], 128);
+    Tiles::template store<2>(made.rows[16][0], 128);
+    Tiles::template store<3>(made.rows[16][1], 128);
+  }
+
+  template <std::size_t kStep, std::size_t kSteps, typename Between>
+  static void multiply_from(const std::int8_t* panel, const std::int8_t* input,
+                            const Between& between) {
+    if constexpr (kStep < kSteps) {
+      multiply_step(panel + kStep * 4 * kTile, input + kStep * 2 * kTile);
+      between(Constant<kStep>());
+      multiply_from<kStep + 1, kSteps>(panel, input, between);
+    }
   }
 
   // 64 columns of 32 rows and of one block of x.
@@ -114,24 +158,20 @@ class AmxPlanes {
     Tiles::template dot_bytes<3, 7, 4>();
   }
 
-  template <bool kAccumulate>
-  static void add_rows(const Made& made, std::size_t first, std::size_t count, float scale,
-                       const float* x_scales, float* sums) {
-    Floats factors;
-    __builtin_memcpy(&factors, x_scales, sizeof(factors));
-    factors *= 256.0F * scale;
-    const std::size_t end = first + count < 32 ? first + count : 32;
-    for (std::size_t row = first; row < end; ++row) {
+  template <bool kAccumulate, std::size_t kFirst, std::size_t kEnd>
+  static void add_rows(const Made& made, const Floats& factors, float* sums) {
+    if constexpr (kFirst < kEnd) {
       Ints high;
       Ints mixed;
-      __builtin_memcpy(&high, made.tiles[row / 16 * 2][row % 16], sizeof(high));
-      __builtin_memcpy(&mixed, made.tiles[row / 16 * 2 + 1][row % 16], sizeof(mixed));
       Floats sum = {};
-      if (kAccumulate) __builtin_memcpy(&sum, sums + row * 16, sizeof(sum));
+      __builtin_memcpy(&high, made.rows[kFirst][0], sizeof(high));
+      __builtin_memcpy(&mixed, made.rows[kFirst][1], sizeof(mixed));
+      if (kAccumulate) __builtin_memcpy(&sum, sums + kFirst * 16, sizeof(sum));
       sum += (256.0F * __builtin_convertvector(high, Floats) +
               __builtin_convertvector(mixed, Floats)) *
              factors;
-      __builtin_memcpy(sums + row * 16, &sum, sizeof(sum));
+      __builtin_memcpy(sums + kFirst * 16, &sum, sizeof(sum));
+      add_rows<kAccumulate, kFirst + 1, kEnd>(made, factors, sums);
     }
   }
 };

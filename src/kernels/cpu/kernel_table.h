@@ -69,7 +69,7 @@ struct FixedInput {
 };
 
 // 16-bit numbers for tiles of 8-bit ones: value = 256 * high + low, both signed. A piece is up to
-// kPlaneColumns columns, a row of x has one scale for each.
+// kPlaneColumns columns, a row of x has one scale for each. Sums of a piece stay below 2^24.
 inline constexpr std::size_t kPlaneColumns = 256;
 inline constexpr int kLargestPlaneValue = 127 * 256 + 127;
 // One piece of x: (blocks of 16 batch rows, steps of 64 columns, 2 planes, 16, 16 rows, 4 columns)
@@ -84,11 +84,11 @@ struct PlaneInput {
 // What a product by tiles asks memory for on the way: `rows` rows of kPlaneColumns indices,
 // `index_stride` apart, and bytes of x. Nothing is read, so that it may end past the data.
 struct PlaneAhead {
-  const std::uint8_t* indices;
-  std::size_t index_stride;
-  std::size_t rows;
-  const std::int8_t* values;
-  std::size_t value_bytes;
+  const std::uint8_t* indices = nullptr;
+  std::size_t index_stride = 0;
+  std::size_t rows = 0;
+  const std::int8_t* values = nullptr;
+  std::size_t value_bytes = 0;
 };
 
 struct TileRows {
@@ -214,7 +214,7 @@ struct KernelTable {
 // Floats of scratch that one attention task needs.
 inline constexpr std::size_t attention_scratch(std::size_t head_dim) {
   const std::size_t padded = (head_dim + 31) / 32 * 32;
-  return kAttentionRows * (2 * padded + kAttentionTile + 2) + 2 * kAttentionTile * padded;
+  return kAttentionRows * (2 * padded + 2 * kAttentionTile + 2) + 2 * kAttentionTile * padded;
 }
 
 // The table of an instruction set that this machine has.
