@@ -145,16 +145,16 @@ class AmxPlanes {
   // 64 columns of 32 rows and of one block of x.
   static void multiply_step(const std::int8_t* weights, const std::int8_t* input) {
     Tiles::template load<4>(input, 64);
-    Tiles::template load<5>(input + kTile, 64);
     Tiles::template load<6>(weights, 64);
-    Tiles::template load<7>(weights + kTile, 64);
     Tiles::template dot_bytes<0, 6, 4>();
+    Tiles::template load<7>(weights + 2 * kTile, 64);
+    Tiles::template dot_bytes<2, 7, 4>();
+    Tiles::template load<5>(input + kTile, 64);
     Tiles::template dot_bytes<1, 6, 5>();
-    Tiles::template dot_bytes<1, 7, 4>();
-    Tiles::template load<6>(weights + 2 * kTile, 64);
+    Tiles::template dot_bytes<3, 7, 5>();
+    Tiles::template load<6>(weights + kTile, 64);
+    Tiles::template dot_bytes<1, 6, 4>();
     Tiles::template load<7>(weights + 3 * kTile, 64);
-    Tiles::template dot_bytes<2, 6, 4>();
-    Tiles::template dot_bytes<3, 6, 5>();
     Tiles::template dot_bytes<3, 7, 4>();
   }
 
