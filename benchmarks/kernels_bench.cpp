@@ -158,7 +158,7 @@ void run_codebooks(const Setup& setup, const std::string& name, const std::vecto
   for (std::size_t i = 0; (i + 1) * bytes <= setup.weights.size(); ++i) {
     matrices.emplace_back(slice(setup, codebook, shape, i), std::vector<float>{}, options);
   }
-  for (const std::size_t batch : {512}) {
+  for (const std::size_t batch : {1, 2, 4, 8, 9, 16, 64, 512}) {
     run(setup, name, shape, matrices, 1, batch);
   }
 }

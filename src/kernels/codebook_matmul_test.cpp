@@ -233,6 +233,34 @@ TEST(CodebookMatmul, ThreadsDoNotChangeTheResult) {
   }
 }
 
+// One shape, no bias: done in one go exactly where there are tiles, and refused before anything is
+// written elsewhere and for other operands.
+TEST(CodebookMatmul, GateAndUp) {
+  const TensorShape shape{.rows = 40, .columns = 200};
+  ThreadPool pool(2);
+  const auto x = gaussian(std::size_t{20} * 200, 3);
+  for (const Isa isa : available_isas()) {
+    const CodebookMatrix gate(make_tensor(shape, 1), {}, {.isa = isa});
+    const CodebookMatrix up(make_tensor(shape, 2), {}, {.isa = isa});
+    const CodebookMatrix biased(make_tensor(shape, 2), gaussian(40, 1), {.isa = isa});
+    std::vector<float> y(std::size_t{20} * 40, 7.0F);
+    const auto untouched = y;
+    EXPECT_FALSE(multiply_gated(gate, biased, x, 20, y, pool));
+    EXPECT_FALSE(
+        multiply_gated(gate, up, std::span(x).first(600), 3, std::span(y).first(120), pool));
+    EXPECT_EQ(y, untouched);
+    ASSERT_EQ(multiply_gated(gate, up, x, 20, y, pool), isa == Isa::kAmx) << isa_name(isa);
+    if (isa != Isa::kAmx) continue;
+    const auto g = reference::codebook_matmul(gate.tensor(), {}, x, 20);
+    const auto u = reference::codebook_matmul(up.tensor(), {}, x, 20);
+    std::vector<double> expected;
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      expected.push_back(g[i] / (1.0 + std::exp(-g[i])) * u[i]);
+    }
+    EXPECT_LE(relative_error(y, expected), 2 * kFixedBound);
+  }
+}
+
 TEST(CodebookMatmul, WrongSizesAreRefused) {
   const TensorShape shape{.rows = 4, .columns = 8};
   ThreadPool pool(1);
@@ -250,6 +278,8 @@ TEST(CodebookMatmul, WrongSizesAreRefused) {
   EXPECT_EQ(code_of([&] { matrix.multiply(x, 2, y, pool); }), ErrorCode::kInvalidArgument);
   y.resize(5);
   EXPECT_EQ(code_of([&] { matrix.multiply(x, 1, y, pool); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { multiply_gated(matrix, matrix, x, 1, y, pool); }),
+            ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { CodebookMatrix(make_tensor(shape, 1), {1.0F}); }),
             ErrorCode::kInvalidArgument);
   CompressedTensor cut = make_tensor(shape, 1);

@@ -20,7 +20,7 @@ namespace {
 using State = CodebookMatrix::State;
 
 constexpr std::size_t kPanelRows = 32;
-constexpr std::size_t kMostPanels = 8;
+constexpr std::size_t kMostPanels = 12;
 constexpr std::size_t kBatchAtOnce = 512;
 
 // Index columns [begin, begin + columns) of one component of the codebook's vectors.
