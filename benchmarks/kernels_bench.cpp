@@ -80,10 +80,9 @@ constexpr std::size_t kDotSteps = 20'000;
 void read_plainly(const Setup& setup, std::size_t begin, std::size_t bytes) {
   const std::size_t parts = setup.pool.thread_count();
   const std::size_t part = bytes / parts;
-  setup.pool.run(parts,
-                 [&](std::size_t i) {
-                   read_all(setup.weights.data() + begin + i * part, part, setup.reads_ahead);
-                 });
+  setup.pool.run(parts, [&](std::size_t i) {
+    read_all(setup.weights.data() + begin + i * part, part, setup.reads_ahead);
+  });
 }
 
 // Whether asking ahead makes reading faster here.

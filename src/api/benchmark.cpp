@@ -52,8 +52,7 @@ double measure_read_bandwidth(ThreadPool& pool) {
   for (int pass = 0; pass < 6; ++pass) {
     const auto sum = pass % 2 == 0 ? sum_of<0> : sum_of<128>;
     const double seconds = seconds_of([&] {
-      pool.run(kReadParts,
-               [&](std::size_t i) { sums[i] = sum(buffer.data() + i * part, part); });
+      pool.run(kReadParts, [&](std::size_t i) { sums[i] = sum(buffer.data() + i * part, part); });
     });
     best = std::max(best, static_cast<double>(kReadBytes) / seconds);
   }

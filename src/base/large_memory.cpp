@@ -16,7 +16,7 @@ std::align_val_t alignment_of(std::size_t bytes) {
 }  // namespace
 
 void* allocate_large(std::size_t bytes) {
-  void* memory = ::operator new (bytes, alignment_of(bytes));
+  void* memory = ::operator new(bytes, alignment_of(bytes));
 #ifdef MADV_HUGEPAGE
   // A wish: where it is refused the memory is as good as any.
   if (bytes >= kHugePage) ::madvise(memory, bytes, MADV_HUGEPAGE);
@@ -25,7 +25,7 @@ void* allocate_large(std::size_t bytes) {
 }
 
 void free_large(void* memory, std::size_t bytes) noexcept {
-  ::operator delete (memory, alignment_of(bytes));
+  ::operator delete(memory, alignment_of(bytes));
 }
 
 }  // namespace helix

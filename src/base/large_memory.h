@@ -6,9 +6,9 @@
 
 namespace helix {
 
-// Memory at a 64-byte boundary; from 2 MiB on at a boundary of that size and in huge pages where the
-// system has any to give, which reads measurably faster and costs fewer page faults. Contents are
-// unspecified. Throws std::bad_alloc.
+// Memory at a 64-byte boundary; from 2 MiB on at a boundary of that size and in huge pages where
+// the system has any to give, which reads measurably faster and costs fewer page faults. Contents
+// are unspecified. Throws std::bad_alloc.
 void* allocate_large(std::size_t bytes);
 void free_large(void* memory, std::size_t bytes) noexcept;  // with the same `bytes`
 

@@ -20,8 +20,8 @@ const float* scaled_input(const CodebookMatrix::State& state, const float* x, st
 std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const float* x,
                                     std::size_t batch, FixedUse use, ThreadPool& pool);
 
-// A row of indices in pieces for byte tiles, as even as whole blocks can be: where piece `number` of
-// plane_pieces() begins; the one past the last begins at the end of the row.
+// A row of indices in pieces for byte tiles, as even as whole blocks can be: where piece `number`
+// of plane_pieces() begins; the one past the last begins at the end of the row.
 std::size_t plane_pieces(std::size_t index_columns);
 std::size_t plane_piece_begin(std::size_t index_columns, std::size_t number);
 

@@ -44,8 +44,7 @@ void expect_product(const TensorShape& shape, Precision precision, std::size_t b
     const CodebookMatrix matrix(tensor, bias, {.precision = precision, .isa = isa});
     std::vector<float> y(batch * shape.rows, std::numeric_limits<float>::quiet_NaN());
     matrix.multiply(x, batch, y, pool);
-    EXPECT_LE(relative_error(y, expected), bound_of(precision))
-        << describe(shape, isa, batch);
+    EXPECT_LE(relative_error(y, expected), bound_of(precision)) << describe(shape, isa, batch);
   }
 }
 
@@ -190,8 +189,7 @@ TEST(CodebookMatmul, ExtremesDoNotOverflow) {
         const CodebookMatrix matrix(tensor, {}, {.isa = isa});
         std::vector<float> y(batch * 33);
         matrix.multiply(x, batch, y, pool);
-        EXPECT_LE(relative_error(y, expected), kFixedBound)
-            << isa_name(isa) << " x " << value;
+        EXPECT_LE(relative_error(y, expected), kFixedBound) << isa_name(isa) << " x " << value;
       }
     }
   }

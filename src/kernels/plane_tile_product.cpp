@@ -118,13 +118,12 @@ class PlaneTask {
                             panel_);
       const bool last = p + 1 == panels_;
       const std::size_t next_row = last ? begin_ : row + kPanelRows;
-      const PlaneAhead ahead = {
-          .indices =
-              last ? next.indices(next_row, next.piece(next_number)) : source.indices(next_row, piece),
-          .index_stride = index_columns,
-          .rows = std::min(kPanelRows, end_ - next_row),
-          .values = next_x.values + p * share,
-          .value_bytes = share};
+      const PlaneAhead ahead = {.indices = last ? next.indices(next_row, next.piece(next_number))
+                                                : source.indices(next_row, piece),
+                                .index_stride = index_columns,
+                                .rows = std::min(kPanelRows, end_ - next_row),
+                                .values = next_x.values + p * share,
+                                .value_bytes = share};
       kernels().plane_multiply(panel_, x, table.scale, number > 0, to, ahead);
       add_outliers(*source.state, row, rows, piece, x, to);
     }

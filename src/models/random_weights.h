@@ -23,8 +23,9 @@ struct RandomWeightsOptions {
 };
 
 // Made-up weights of any shape, held in memory as a
-// mapped file would be, in huge pages where there are any: Gaussian codebooks of 256 levels with random codes
-// for linear layers, BF16 for the rest. Magnitudes are such that activations stay near one.
+// mapped file would be, in huge pages where there are any: Gaussian codebooks of 256 levels with
+// random codes for linear layers, BF16 for the rest. Magnitudes are such that activations stay near
+// one.
 class RandomWeights final : public WeightSource {
  public:
   explicit RandomWeights(const RandomWeightsOptions& options);

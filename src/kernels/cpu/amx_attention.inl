@@ -58,9 +58,9 @@ static void load_values(const AttentionTask& task, std::size_t begin, std::size_
                         std::size_t blocks, std::uint16_t* right) {
   constexpr std::size_t kBytes = weight_bytes<kType>();
   constexpr std::size_t kChunks = kAttentionTile / 32;
-  const __m512i interleave = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9,
-                                              24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1,
-                                              16, 0);
+  const __m512i interleave =
+      _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                       21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
   for (std::size_t p = 0; p < kAttentionTile; p += 2) {
     const std::byte* row = task.values + (begin + p) * task.head_dim * kBytes;
     for (std::size_t block = 0; block < blocks; ++block) {

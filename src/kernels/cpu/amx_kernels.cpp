@@ -1,5 +1,5 @@
-// Sapphire Rapids and later: the AVX-512 VBMI kernels as these processors want them, and AMX tiles of
-// bytes and of BF16 for large batches.
+// Sapphire Rapids and later: the AVX-512 VBMI kernels as these processors want them, and AMX tiles
+// of bytes and of BF16 for large batches.
 
 #include "kernels/cpu/amx_multiply.h"
 #include "kernels/cpu/amx_planes.h"
@@ -57,9 +57,7 @@ struct HardwareTiles {
   // sum (16, 16) += left (16, 64) * right (16, 16, 4), signed bytes.
   template <int kSum, int kLeft, int kRight>
   static void dot_bytes() {
-    __asm__ volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0"
-                     :
-                     : "i"(kSum), "i"(kLeft), "i"(kRight));
+    __asm__ volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kLeft), "i"(kRight));
   }
   // sum (16, 16) += left (16, 16 pairs) * right (16 pairs, 16).
   template <int kSum, int kLeft, int kRight>
@@ -73,8 +71,8 @@ struct HardwareTiles {
 #include "kernels/cpu/amx_attention.inl"
 
 static void tile_bf16_multiply(const std::uint16_t* panel, std::size_t steps,
-                               const std::uint16_t* x, std::size_t batch_stride,
-                               std::size_t batch, float* tile) noexcept {
+                               const std::uint16_t* x, std::size_t batch_stride, std::size_t batch,
+                               float* tile) noexcept {
   AmxMultiply<HardwareTiles>::multiply(panel, steps, x, batch_stride, batch, tile);
 }
 

@@ -55,7 +55,8 @@ class AmxPlanes {
     void next() {
       for (std::size_t i = 0; i < index_lines_; ++i, ++line_) {
         __builtin_prefetch(
-            ahead_.indices + line_ / kRowLines * ahead_.index_stride + line_ % kRowLines * 64, 0, 2);
+            ahead_.indices + line_ / kRowLines * ahead_.index_stride + line_ % kRowLines * 64, 0,
+            2);
       }
       for (std::size_t i = 0; i < value_lines_; ++i, value_ += 64) {
         __builtin_prefetch(value_, 0, 2);

@@ -6,8 +6,8 @@
 namespace helix {
 
 // F32 products by BF16 tiles: every number is the sum of two BF16 ones, its rounding and what that
-// leaves. Of their four products the one of the two rests is left out, at most 2^-17 of the result's
-// norm. `Tiles` is the unit as in amx_multiply.h.
+// leaves. Of their four products the one of the two rests is left out, at most 2^-17 of the
+// result's norm. `Tiles` is the unit as in amx_multiply.h.
 template <class Tiles>
 struct AmxSplit {
   static constexpr std::size_t kTile = 512;  // BF16 numbers: 16 rows of 32

@@ -95,9 +95,8 @@ static void plane_outlier(const PlaneInput& x, std::size_t column, float delta, 
     const std::int8_t* from = x.values + block * x.steps * 2 * kPlaneTile + at;
     const __m512i high = _mm512_sll_epi32(_mm512_loadu_si512(from), up);
     const __m512i low = _mm512_sll_epi32(_mm512_loadu_si512(from + kPlaneTile), up);
-    const __m512i value =
-        _mm512_add_epi32(_mm512_srai_epi32(low, 24),
-                         _mm512_slli_epi32(_mm512_srai_epi32(high, 24), 8));
+    const __m512i value = _mm512_add_epi32(_mm512_srai_epi32(low, 24),
+                                           _mm512_slli_epi32(_mm512_srai_epi32(high, 24), 8));
     float* to = sums + (block * kPanelRows + row) * kLanes;
     store(to, load(to) + (Vec)_mm512_cvtepi32_ps(value) * load(x.scales + block * kLanes) *
                              broadcast(delta));

@@ -186,8 +186,8 @@ struct KernelTable {
   void (*plane_input)(const float* x, std::size_t x_stride, std::size_t rows,
                       const float* inverse_scales, std::size_t count, std::size_t vector_size,
                       std::int8_t* values, float* scales) noexcept;
-  // `rows` rows of indices, `index_stride` apart, as (steps, 2 halves of 16 rows, 2 planes, 16 rows,
-  // 64 columns); the other rows and columns become any valid value.
+  // `rows` rows of indices, `index_stride` apart, as (steps, 2 halves of 16 rows, 2 planes, 16
+  // rows, 64 columns); the other rows and columns become any valid value.
   void (*plane_panel)(const FixedTable& table, const std::uint8_t* indices,
                       std::size_t index_stride, std::size_t rows, std::size_t count,
                       std::int8_t* panel) noexcept;
