@@ -62,8 +62,10 @@ class PlaneTask {
         panels_((end - begin + kPanelRows - 1) / kPanelRows) {
     thread_local Scratch panel_memory;
     thread_local Scratch sum_memory;
+    thread_local Scratch cursor_memory;
     panel_ = panel_memory.get<std::int8_t>(2 * kPlaneColumns * kPanelRows);
     sums_ = sum_memory.get<float>(sources.size() * sum_count());
+    cursors_ = cursor_memory.get<std::uint64_t>(sources.size() * (end - begin));
     const std::size_t stages = sources.size() * sources[0].pieces->size();
     for (std::size_t stage = 0; stage < stages; ++stage) add_stage(stage, stages);
   }
@@ -110,6 +112,8 @@ class PlaneTask {
     const std::size_t share = (next_bytes + panels_ - 1) / panels_;
     const FixedTable& table = source.state->panel_tables.components[piece.component];
     const std::size_t index_columns = source.state->tensor.index_columns();
+    thread_local std::vector<PlaneOutlier> outliers;
+    std::uint64_t* cursors = cursors_ + stage % sources_.size() * (end_ - begin_);
     for (std::size_t p = 0; p < panels_; ++p) {
       const std::size_t row = begin_ + p * kPanelRows;
       const std::size_t rows = std::min(kPanelRows, end_ - row);
@@ -118,31 +122,37 @@ class PlaneTask {
                             panel_);
       const bool last = p + 1 == panels_;
       const std::size_t next_row = last ? begin_ : row + kPanelRows;
-      const PlaneAhead ahead = {.indices = last ? next.indices(next_row, next.piece(next_number))
-                                                : source.indices(next_row, piece),
-                                .index_stride = index_columns,
-                                .rows = std::min(kPanelRows, end_ - next_row),
-                                .values = next_x.values + p * share,
-                                .value_bytes = share};
-      kernels().plane_multiply(panel_, x, table.scale, number > 0, to, ahead);
-      add_outliers(*source.state, row, rows, piece, x, to);
+      find_outliers(*source.state, row, rows, piece, cursors, outliers);
+      const PlaneExtras extras = {.outliers = outliers.data(),
+                                  .outlier_count = outliers.size(),
+                                  .indices = last ? next.indices(next_row, next.piece(next_number))
+                                                  : source.indices(next_row, piece),
+                                  .index_stride = index_columns,
+                                  .rows = std::min(kPanelRows, end_ - next_row),
+                                  .values = next_x.values + p * share,
+                                  .value_bytes = share};
+      kernels().plane_multiply(panel_, x, table.scale, number > 0, to, extras);
     }
   }
 
-  void add_outliers(const State& state, std::size_t row, std::size_t rows, const Piece& piece,
-                    const PlaneInput& x, float* sums) const {
+  // The outliers of `rows` rows from `row` on in a piece. Pieces of a component follow each other:
+  // `cursors` has for every row where its outliers of the next piece begin.
+  void find_outliers(const State& state, std::size_t row, std::size_t rows, const Piece& piece,
+                     std::uint64_t* cursors, std::vector<PlaneOutlier>& outliers) const {
+    outliers.clear();
     const RowSidecar& sidecar = state.sidecar;
     if (sidecar.row_begin.empty()) return;
     const std::size_t d = state.tensor.vector_size;
-    const auto columns = sidecar.columns.begin();
+    const std::size_t end = (piece.begin + piece.columns) * d;
     for (std::size_t r = 0; r < rows; ++r) {
-      const auto from = columns + static_cast<std::ptrdiff_t>(sidecar.row_begin[row + r]);
-      const auto to = columns + static_cast<std::ptrdiff_t>(sidecar.row_begin[row + r + 1]);
-      const std::size_t end = (piece.begin + piece.columns) * d;
-      for (auto at = std::lower_bound(from, to, piece.begin * d); at != to && *at < end; ++at) {
-        if (*at % d != piece.component) continue;
-        const float delta = sidecar.deltas[static_cast<std::size_t>(at - columns)];
-        kernels().plane_outlier(x, *at / d - piece.begin, delta, r, sums);
+      std::uint64_t& at = cursors[row - begin_ + r];
+      if (piece.begin == 0) at = sidecar.row_begin[row + r];
+      for (; at < sidecar.row_begin[row + r + 1] && sidecar.columns[at] < end; ++at) {
+        const std::size_t column = sidecar.columns[at];
+        if (column % d != piece.component) continue;
+        outliers.push_back({static_cast<std::uint32_t>(r),
+                            static_cast<std::uint32_t>(column / d - piece.begin),
+                            sidecar.deltas[at]});
       }
     }
   }
@@ -156,6 +166,7 @@ class PlaneTask {
   std::size_t panels_;
   std::int8_t* panel_;
   float* sums_;
+  std::uint64_t* cursors_;
 };
 
 // task(begin, end, first, count): all groups of up to `most` panels of rows for one part of the

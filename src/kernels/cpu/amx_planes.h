@@ -15,19 +15,19 @@ namespace helix {
 // `Tiles` is the unit as in amx_multiply.h. Four of its tiles hold sums, of high products and of
 // mixed ones for two tiles of 16 weight rows; the others hold the planes of x and of one tile of
 // weights. While the unit multiplies, the vector units add the sums of the block of x before to the
-// F32 result, and what is needed next is asked for. Few other instructions may lie in between, or
-// the unit waits for them: all loops over steps and rows are unrolled.
+// F32 result, then the outliers, and what is needed next is asked for. Few other instructions may
+// lie in between, or the unit waits for them: all loops over steps and rows are unrolled.
 template <class Tiles>
 class AmxPlanes {
  public:
   // KernelTable::plane_multiply.
   static void multiply(const std::int8_t* panel, const PlaneInput& x, float scale, bool accumulate,
-                       float* sums, const PlaneAhead& ahead) noexcept {
+                       float* sums, const PlaneExtras& extras) noexcept {
     switch (x.steps) {
-      case 1: return multiply_steps<1>(panel, x, scale, accumulate, sums, ahead);
-      case 2: return multiply_steps<2>(panel, x, scale, accumulate, sums, ahead);
-      case 3: return multiply_steps<3>(panel, x, scale, accumulate, sums, ahead);
-      default: return multiply_steps<4>(panel, x, scale, accumulate, sums, ahead);
+      case 1: return multiply_steps<1>(panel, x, scale, accumulate, sums, extras);
+      case 2: return multiply_steps<2>(panel, x, scale, accumulate, sums, extras);
+      case 3: return multiply_steps<3>(panel, x, scale, accumulate, sums, extras);
+      default: return multiply_steps<4>(panel, x, scale, accumulate, sums, extras);
     }
   }
 
@@ -38,6 +38,9 @@ class AmxPlanes {
   typedef float Floats __attribute__((vector_size(64)));
   typedef std::int32_t Ints __attribute__((vector_size(64)));
 
+  template <std::size_t kSteps>
+  static constexpr std::size_t kBlock = kSteps * 2 * kTile;  // bytes of 16 batch rows
+
   // Sums of a block of 16 batch rows: of every row its high and its mixed products.
   struct alignas(64) Made {
     std::int32_t rows[kRows][2][16];
@@ -46,16 +49,16 @@ class AmxPlanes {
   // Spreads what is ahead over a number of steps; rounded up, so that it ends a little past it.
   class Prefetcher {
    public:
-    Prefetcher(const PlaneAhead& ahead, std::size_t steps)
-        : ahead_(ahead),
-          index_lines_((ahead.rows * kRowLines + steps - 1) / steps),
-          value_lines_((ahead.value_bytes / 64 + steps - 1) / steps),
-          value_(ahead.values) {}
+    Prefetcher(const PlaneExtras& extras, std::size_t steps)
+        : extras_(extras),
+          index_lines_((extras.rows * kRowLines + steps - 1) / steps),
+          value_lines_((extras.value_bytes / 64 + steps - 1) / steps),
+          value_(extras.values) {}
 
     void next() {
       for (std::size_t i = 0; i < index_lines_; ++i, ++line_) {
         __builtin_prefetch(
-            ahead_.indices + line_ / kRowLines * ahead_.index_stride + line_ % kRowLines * 64, 0,
+            extras_.indices + line_ / kRowLines * extras_.index_stride + line_ % kRowLines * 64, 0,
             2);
       }
       for (std::size_t i = 0; i < value_lines_; ++i, value_ += 64) {
@@ -65,7 +68,7 @@ class AmxPlanes {
 
    private:
     static constexpr std::size_t kRowLines = kPlaneColumns / 64;
-    PlaneAhead ahead_;
+    const PlaneExtras& extras_;
     std::size_t index_lines_;
     std::size_t value_lines_;
     std::size_t line_ = 0;
@@ -74,43 +77,45 @@ class AmxPlanes {
 
   template <std::size_t kSteps>
   static void multiply_steps(const std::int8_t* panel, const PlaneInput& x, float scale,
-                             bool accumulate, float* sums, const PlaneAhead& ahead) {
+                             bool accumulate, float* sums, const PlaneExtras& extras) {
     if (accumulate) {
-      multiply_piece<kSteps, true>(panel, x, scale, sums, ahead);
+      multiply_piece<kSteps, true>(panel, x, scale, sums, extras);
     } else {
-      multiply_piece<kSteps, false>(panel, x, scale, sums, ahead);
+      multiply_piece<kSteps, false>(panel, x, scale, sums, extras);
     }
   }
 
   template <std::size_t kSteps, bool kAccumulate>
   static void multiply_piece(const std::int8_t* panel, const PlaneInput& x, float scale,
-                             float* sums, const PlaneAhead& ahead) {
+                             float* sums, const PlaneExtras& extras) {
     Made made;
-    Prefetcher prefetcher(ahead, x.blocks * kSteps);
+    Prefetcher prefetcher(extras, x.blocks * kSteps);
     const std::int8_t* input = x.values;
     Tiles::begin();
     multiply_block<kSteps>(panel, input, made, [&](auto) { prefetcher.next(); });
     for (std::size_t block = 1; block < x.blocks; ++block) {
-      input += kSteps * 2 * kTile;
+      input += kBlock<kSteps>;
       Floats factors;
-      set_factors(x, block - 1, scale, factors);
+      set_factors(x, block - 1, 256.0F * scale, factors);
       multiply_block<kSteps>(panel, input, made, [&](auto step) {
         constexpr std::size_t kFirst = kRows * step / kSteps;
         constexpr std::size_t kEnd = kRows * (step + 1) / kSteps;
         prefetcher.next();
         add_rows<kAccumulate, kFirst, kEnd>(made, factors, sums);
       });
+      add_outliers(extras, input - kBlock<kSteps>, x.scales + (block - 1) * 16, sums);
       sums += kRows * 16;
     }
     Tiles::end();
     Floats factors;
-    set_factors(x, x.blocks - 1, scale, factors);
+    set_factors(x, x.blocks - 1, 256.0F * scale, factors);
     add_rows<kAccumulate, 0, kRows>(made, factors, sums);
+    add_outliers(extras, input, x.scales + (x.blocks - 1) * 16, sums);
   }
 
   static void set_factors(const PlaneInput& x, std::size_t block, float scale, Floats& factors) {
     __builtin_memcpy(&factors, x.scales + block * 16, sizeof(factors));
-    factors *= 256.0F * scale;
+    factors *= scale;
   }
 
   template <std::size_t kValue>
@@ -173,6 +178,29 @@ class AmxPlanes {
              factors;
       __builtin_memcpy(sums + kFirst * 16, &sum, sizeof(sum));
       add_rows<kAccumulate, kFirst + 1, kEnd>(made, factors, sums);
+    }
+  }
+
+  // Of one block, while it is in the first-level cache. Four columns share 32 bits.
+  static void add_outliers(const PlaneExtras& extras, const std::int8_t* input,
+                           const float* x_scales, float* sums) {
+    for (std::size_t i = 0; i < extras.outlier_count; ++i) {
+      const PlaneOutlier& outlier = extras.outliers[i];
+      const std::int8_t* at =
+          input + outlier.column / 64 * 2 * kTile + outlier.column % 64 / 4 * 64;
+      const int up = 24 - static_cast<int>(outlier.column % 4 * 8);
+      Ints high;
+      Ints low;
+      Floats scales;
+      Floats sum;
+      __builtin_memcpy(&high, at, sizeof(high));
+      __builtin_memcpy(&low, at + kTile, sizeof(low));
+      __builtin_memcpy(&scales, x_scales, sizeof(scales));
+      float* to = sums + outlier.row * 16;
+      __builtin_memcpy(&sum, to, sizeof(sum));
+      const Ints value = ((high << up) >> 24) * 256 + ((low << up) >> 24);
+      sum += __builtin_convertvector(value, Floats) * (scales * outlier.delta);
+      __builtin_memcpy(to, &sum, sizeof(sum));
     }
   }
 };

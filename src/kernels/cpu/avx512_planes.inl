@@ -87,22 +87,6 @@ static void plane_panel(const FixedTable& table, const std::uint8_t* indices,
   }
 }
 
-static void plane_outlier(const PlaneInput& x, std::size_t column, float delta, std::size_t row,
-                          float* sums) noexcept {
-  const std::size_t at = column / kFixedBlock * 2 * kPlaneTile + column % kFixedBlock / 4 * 64;
-  const __m128i up = _mm_cvtsi32_si128(static_cast<int>(24 - column % 4 * 8));
-  for (std::size_t block = 0; block < x.blocks; ++block) {
-    const std::int8_t* from = x.values + block * x.steps * 2 * kPlaneTile + at;
-    const __m512i high = _mm512_sll_epi32(_mm512_loadu_si512(from), up);
-    const __m512i low = _mm512_sll_epi32(_mm512_loadu_si512(from + kPlaneTile), up);
-    const __m512i value = _mm512_add_epi32(_mm512_srai_epi32(low, 24),
-                                           _mm512_slli_epi32(_mm512_srai_epi32(high, 24), 8));
-    float* to = sums + (block * kPanelRows + row) * kLanes;
-    store(to, load(to) + (Vec)_mm512_cvtepi32_ps(value) * load(x.scales + block * kLanes) *
-                             broadcast(delta));
-  }
-}
-
 static void plane_store(const float* sums, std::size_t rows, std::size_t batch, float* y,
                         std::size_t y_stride) noexcept {
   for (std::size_t r = 0; r < rows; r += kLanes) {

@@ -175,7 +175,6 @@ static KernelTable vbmi_table(Isa isa) {
   table.bf16_multiply = bf16_multiply;
   table.plane_input = plane_input;
   table.plane_panel = plane_panel;
-  table.plane_outlier = plane_outlier;
   table.plane_store = plane_store;
   return table;
 }

@@ -81,9 +81,18 @@ struct PlaneInput {
   std::size_t blocks;
 };
 
-// What a product by tiles asks memory for on the way: `rows` rows of kPlaneColumns indices,
-// `index_stride` apart, and bytes of x. Nothing is read, so that it may end past the data.
-struct PlaneAhead {
+// sums[row] += delta * x[column], of a panel and a piece.
+struct PlaneOutlier {
+  std::uint32_t row;
+  std::uint32_t column;
+  float delta;
+};
+// What a product by tiles does on the way: add outliers, and ask memory for `rows` rows of
+// kPlaneColumns indices, `index_stride` apart, and for bytes of x. What is asked for is not read,
+// so that it may end past the data.
+struct PlaneExtras {
+  const PlaneOutlier* outliers = nullptr;
+  std::size_t outlier_count = 0;
   const std::uint8_t* indices = nullptr;
   std::size_t index_stride = 0;
   std::size_t rows = 0;
@@ -191,12 +200,9 @@ struct KernelTable {
   void (*plane_panel)(const FixedTable& table, const std::uint8_t* indices,
                       std::size_t index_stride, std::size_t rows, std::size_t count,
                       std::int8_t* panel) noexcept;
-  // sums (blocks of x, 32, 16 batch rows) (+)= scale * panel * x.
+  // sums (blocks of x, 32, 16 batch rows) (+)= scale * panel * x, += outliers * x.
   void (*plane_multiply)(const std::int8_t* panel, const PlaneInput& x, float scale,
-                         bool accumulate, float* sums, const PlaneAhead& ahead) noexcept;
-  // Row `row` of sums += delta * x[column].
-  void (*plane_outlier)(const PlaneInput& x, std::size_t column, float delta, std::size_t row,
-                        float* sums) noexcept;
+                         bool accumulate, float* sums, const PlaneExtras& extras) noexcept;
   // y (batch <= 16, rows <= 32) = one block of sums.
   void (*plane_store)(const float* sums, std::size_t rows, std::size_t batch, float* y,
                       std::size_t y_stride) noexcept;
