@@ -12,7 +12,7 @@ namespace helix {
 void check_matrix(const CompressedTensor& tensor, std::span<const float> bias) {
   const std::uint32_t d = tensor.vector_size;
   if (tensor.rows == 0 || tensor.columns == 0 || d == 0 || tensor.columns % d != 0 ||
-      tensor.codebook.empty() || tensor.columns > UINT32_MAX) {
+      tensor.codebook.empty() || tensor.columns > UINT32_MAX || tensor.rows > UINT32_MAX) {
     throw_error(ErrorCode::kInvalidArgument, "a [", tensor.rows, ", ", tensor.columns,
                 "] matrix of vectors of ", d, " cannot be multiplied by");
   }

@@ -13,7 +13,7 @@ namespace helix {
 
 // A compressed weight matrix made ready for products: lookup tables of its codebook, its outliers
 // sorted by row. The indices stay where they lie, at any alignment; the object adds a few kilobytes
-// and 12 bytes per outlier. Immutable: any number of threads may multiply by it.
+// and 16 bytes per outlier. Immutable: any number of threads may multiply by it.
 //
 // Precision::kF32 looks F32 values up and sums in F32.
 //

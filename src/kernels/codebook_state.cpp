@@ -98,6 +98,7 @@ RowSidecar make_row_sidecar(const CompressedTensor& tensor) {
     const std::uint32_t d = tensor.vector_size;
     const std::size_t entry = index_at(tensor, position / d);
     ++sidecar.row_begin[position / tensor.columns + 1];
+    sidecar.rows.push_back(static_cast<std::uint32_t>(position / tensor.columns));
     sidecar.columns.push_back(static_cast<std::uint32_t>(column));
     sidecar.values.push_back(tensor.sidecar_values[i]);
     sidecar.deltas.push_back(tensor.sidecar_values[i] - tensor.codebook[entry * d + position % d]);

@@ -15,6 +15,7 @@ namespace helix {
 // value.
 struct RowSidecar {
   std::vector<std::uint64_t> row_begin;  // (rows + 1), or empty where there are none
+  std::vector<std::uint32_t> rows;
   std::vector<std::uint32_t> columns;
   std::vector<float> values;
   std::vector<float> deltas;
