@@ -7,6 +7,11 @@
 #endif
 
 namespace helix::bench {
+namespace {
+
+constexpr std::size_t kAhead = 2048;
+
+}  // namespace
 
 std::uint64_t read_all(const std::byte* data, std::size_t bytes, bool ahead) {
   std::uint64_t sums[32] = {};
@@ -30,6 +35,7 @@ void scalar_product(const float* codebook, const std::uint8_t* indices, std::siz
     const std::uint8_t* from = indices + row * columns;
     float sums[4] = {};
     for (std::size_t i = 0; i + 4 <= columns; i += 4) {
+      if (i % 64 == 0) __builtin_prefetch(from + i + kAhead);
       for (std::size_t j = 0; j < 4; ++j) sums[j] += codebook[from[i + j]] * x[i + j];
     }
     y[row] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
@@ -65,6 +71,7 @@ __attribute__((target("avx2,fma"))) void gather_product(const float* codebook,
     const std::uint8_t* from = indices + row * columns;
     __m256 sums[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     for (std::size_t i = 0; i + 16 <= columns; i += 16) {
+      if (i % 64 == 0) __builtin_prefetch(from + i + kAhead);
       for (std::size_t j = 0; j < 2; ++j) {
         const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from + i + 8 * j));
         const __m256 w = _mm256_i32gather_ps(codebook, _mm256_cvtepu8_epi32(bytes), 4);

@@ -24,7 +24,7 @@ namespace {
 
 constexpr int kLanes = 8;
 constexpr int kTileBatch = 6;
-constexpr std::size_t kRowsAhead = 0;
+constexpr std::size_t kRowsAhead = 2048;
 constexpr std::size_t kRowGroup = 4;
 constexpr std::size_t kPanelGroup = 1;
 constexpr int kFixedTileBatch = 4;
@@ -332,6 +332,7 @@ static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
            ++block) {
         __m256i w[4];
         const std::size_t done = block * kFixedBlock;
+        prefetch_row(from + done);
         decode_block(lookup, from + done, index_columns - done, w);
         const std::int16_t* v = x.values + (block * x.batch + first) * kFixedBlock;
         for (int n = 0; n < kBatch; ++n, v += kFixedBlock) {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kLanes = 16;
 constexpr int kTileBatch = 12;
-constexpr std::size_t kRowsAhead = 0;
+constexpr std::size_t kRowsAhead = 2048;
 constexpr std::size_t kRowGroup = 4;
 constexpr std::size_t kPanelGroup = 2;
 constexpr int kFixedTileBatch = 12;
