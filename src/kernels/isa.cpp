@@ -51,8 +51,8 @@ bool request_tiles() noexcept {
 }
 
 bool has_amx() noexcept {
-  static const bool granted =
-      has_vbmi() && cpuid_bit(7, 3, 22) && cpuid_bit(7, 3, 24) && request_tiles();
+  static const bool granted = has_vbmi() && cpuid_bit(7, 3, 22) && cpuid_bit(7, 3, 24) &&
+                              cpuid_bit(7, 3, 25) && request_tiles();
   return granted;
 }
 

@@ -14,7 +14,7 @@ enum class Isa : std::uint8_t {
   kAvx2,        // AVX2, FMA, F16C
   kAvx512,      // AVX-512 F, BW, DQ, VL
   kAvx512Vbmi,  // and VBMI, VNNI, BF16
-  kAmx,         // and AMX tiles with BF16, where the kernel grants them
+  kAmx,         // and AMX tiles of bytes and of BF16, where the kernel grants them
 };
 
 // "scalar", "neon", "avx2", "avx512", "avx512_vbmi", "amx".
