@@ -22,10 +22,9 @@ struct RandomWeightsOptions {
   Hooks hooks = {};  // cancellation, once per matrix
 };
 
-// Made-up weights of any shape, held in memory as a
-// mapped file would be, in huge pages where there are any: Gaussian codebooks of 256 levels with
-// random codes for linear layers, BF16 for the rest. Magnitudes are such that activations stay near
-// one.
+// Made-up weights of any shape, held in memory (huge pages, as mapped files may have them):
+// Gaussian codebooks of 256 levels with random codes for linear layers, BF16 for the rest.
+// Magnitudes are such that activations stay near one.
 class RandomWeights final : public WeightSource {
  public:
   explicit RandomWeights(const RandomWeightsOptions& options);
