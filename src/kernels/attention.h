@@ -43,10 +43,10 @@ struct AttentionSequence {
 
 // out (tokens, query_heads, head_dim) = softmax(scale * q K^T) V for the tokens of all sequences,
 // one sequence after the other; every token sees what its window holds up to itself. F32 throughout
-// (caches of 16 bits are widened), on AMX products of F32 numbers as sums of two BF16 ones: relative
-// error at most 1e-5 against F64 on the same cache.
-// `out` may be `queries`. The same operands give the same result for every number of threads.
-// Throws Error(kInvalidArgument) where sizes do not fit.
+// (caches of 16 bits are widened), on AMX products of F32 numbers as sums of two BF16 ones:
+// relative error at most 1e-5 against F64 on the same cache. `out` may be `queries`. The same
+// operands give the same result for every number of threads. Throws Error(kInvalidArgument) where
+// sizes do not fit.
 void attention(const AttentionShape& shape, std::span<const AttentionSequence> sequences,
                std::span<const float> queries, std::span<float> out, ThreadPool& pool);
 
