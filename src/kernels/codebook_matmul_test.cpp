@@ -14,6 +14,7 @@
 namespace helix {
 namespace {
 
+using kernel_test::Curve;
 using kernel_test::gaussian;
 using kernel_test::make_tensor;
 using kernel_test::relative_error;
@@ -105,14 +106,19 @@ TEST(CodebookMatmul, SmallCodebooks) {
 }
 
 TEST(CodebookMatmul, SmoothCodebooks) {
-  expect_products({.rows = 37, .columns = 331, .sidecar = true, .smooth = true});
-  expect_products({.rows = 33, .columns = 130, .codebook_size = 100, .smooth = true});
+  for (const Curve curve : {Curve::kSmooth, Curve::kWildEnds}) {
+    expect_products({.rows = 37, .columns = 331, .sidecar = true, .curve = curve});
+    expect_products({.rows = 33, .columns = 130, .codebook_size = 100, .curve = curve});
+  }
 }
 
 // Every entry alone: what the kernels look up is what the tables say.
 TEST(CodebookMatmul, RowsLookUpWhatTheTableHolds) {
-  for (const bool smooth : {false, true}) {
-    CompressedTensor tensor = make_tensor({.rows = 256, .columns = 64, .smooth = smooth}, 11);
+  const std::pair<Curve, TableForm> cases[] = {{Curve::kJagged, TableForm::kResiduals},
+                                               {Curve::kSmooth, TableForm::kShapes},
+                                               {Curve::kWildEnds, TableForm::kShapesAndEnds}};
+  for (const auto& [curve, form] : cases) {
+    CompressedTensor tensor = make_tensor({.rows = 256, .columns = 64, .curve = curve}, 11);
     auto indices = std::make_shared<std::vector<std::byte>>();
     for (int i = 0; i < 256 * 64; ++i) indices->push_back(static_cast<std::byte>(i / 64));
     tensor.indices = *indices;
@@ -123,7 +129,7 @@ TEST(CodebookMatmul, RowsLookUpWhatTheTableHolds) {
       if (!matrix.fixed_point()) continue;
       const FixedTable& table = matrix.state().row_tables.components[0];
       if (isa == Isa::kAvx2) {
-        EXPECT_EQ(table.form == TableForm::kCubics, smooth);
+        EXPECT_EQ(table.form, form);
       }
       for (std::size_t column = 0; column < 64; ++column) {
         std::vector<float> x(64);

@@ -9,7 +9,7 @@ namespace {
 
 // Of a codebook's 16-bit form, as a share of its root mean square. BF16 is off by 1.5e-3 to 2.2e-3.
 constexpr double kLargestTableError = 6e-4;
-constexpr double kLargestCubicError = 1e-3;  // for a third more speed
+constexpr double kLargestShapeError = 1e-3;  // for twice the speed
 
 // How often entries occur in 16 stretches of the indices, and once more each: enough to weigh the
 // errors of a table, without reading the whole file.
@@ -60,8 +60,11 @@ void prepare_fixed_tables(CodebookMatrix::State& state) {
   state.row_tables = make(1.0F, form);
   if (state.row_tables.relative_error > kLargestTableError) return;
   if (kernels.segmented) {
-    FixedTables cubics = make(1.0F, TableForm::kCubics);
-    if (cubics.relative_error <= kLargestCubicError) state.row_tables = std::move(cubics);
+    for (const TableForm shapes : {TableForm::kShapesAndEnds, TableForm::kShapes}) {
+      FixedTables tables = make(1.0F, shapes);
+      if (tables.relative_error > kLargestShapeError) break;
+      state.row_tables = std::move(tables);
+    }
   }
   state.fixed = true;
   for (std::uint8_t i = 0; i < 64; ++i) state.position_of[kernels.column_order[i]] = i;

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <numeric>
 
 #include "helix/tensor.h"
 
@@ -12,13 +13,13 @@ namespace {
 
 constexpr int kSegment = 16;
 constexpr int kBaseStep = 255;
-constexpr int kCubicStep = 8 * 257;  // of t from entry to entry, in 1 / 32768
 
 // The largest value of a form.
 float peak_of(TableForm form) {
   switch (form) {
     case TableForm::kResiduals: return 127.0F * kBaseStep;  // a base within 8 bits
-    case TableForm::kCubics: return 16383.0F;               // room for steep segments
+    case TableForm::kShapes:
+    case TableForm::kShapesAndEnds: return 16383.0F;  // slopes within 8 bits
     case TableForm::kPlanes: return static_cast<float>(kLargestPlaneValue);
     default: return 32767.0F;
   }
@@ -61,54 +62,146 @@ void fit_residuals(FixedTable& table, std::span<int> wanted) {
   }
 }
 
-using Cubic = std::array<double, 4>;  // coefficients of 1, t, t^2, t^3
+int round_to_int(double value) { return static_cast<int>(std::lround(value)); }
 
-// Least squares by the normal equations. `weights` are positive.
-Cubic fit_cubic(std::span<const int> wanted, std::span<const double> weights) {
-  double rows[4][5] = {};
+// Of one segment: value = base + slope * (i % 16) + factor * shape[i % 16].
+struct SegmentFit {
+  int base = 0;
+  int slope = 0;
+  int factor = 0;
+  double error = HUGE_VAL;
+};
+
+// Numbers of one segment without their weighted mean.
+struct Centred {
+  double mean = 0.0;
+  double parts[kSegment];
+
+  Centred(const int* numbers, const double* weights) {
+    double total = 0.0;
+    for (int i = 0; i < kSegment; ++i) {
+      mean += weights[i] * numbers[i];
+      total += weights[i];
+    }
+    mean /= total;
+    for (int i = 0; i < kSegment; ++i) parts[i] = numbers[i] - mean;
+  }
+};
+
+// Whole numbers near the least squares.
+SegmentFit fit_segment(const int* wanted, const double* weights, const int* shape) {
+  int counted[kSegment];
+  std::iota(counted, counted + kSegment, 0);
+  const Centred w(wanted, weights);
+  const Centred n(counted, weights);
+  const Centred s(shape, weights);
+  double ww = 0.0, wn = 0.0, ws = 0.0, nn = 0.0, ns = 0.0, ss = 0.0;
   for (int i = 0; i < kSegment; ++i) {
-    const double t = i * kCubicStep / 32768.0;
-    const double powers[5] = {1.0, t, t * t, t * t * t, static_cast<double>(wanted[i])};
-    for (int r = 0; r < 4; ++r) {
-      for (int c = 0; c < 5; ++c) rows[r][c] += weights[i] * powers[r] * powers[c];
+    ww += weights[i] * w.parts[i] * w.parts[i];
+    wn += weights[i] * w.parts[i] * n.parts[i];
+    ws += weights[i] * w.parts[i] * s.parts[i];
+    nn += weights[i] * n.parts[i] * n.parts[i];
+    ns += weights[i] * n.parts[i] * s.parts[i];
+    ss += weights[i] * s.parts[i] * s.parts[i];
+  }
+  const double determinant = nn * ss - ns * ns;
+  const double best_factor = determinant > 1e-9 * nn * ss ? (nn * ws - ns * wn) / determinant : 0.0;
+  SegmentFit best;
+  for (const double f : {std::floor(best_factor), std::ceil(best_factor)}) {
+    const double factor = std::clamp(f, -128.0, 127.0);
+    const double best_slope = (wn - factor * ns) / nn;
+    for (const double b : {std::floor(best_slope), std::ceil(best_slope)}) {
+      const double slope = std::clamp(b, -128.0, 127.0);
+      const double error = ww + slope * (slope * nn - 2.0 * wn) +
+                           factor * (factor * ss - 2.0 * ws + 2.0 * slope * ns);
+      if (error >= best.error) continue;
+      best = {round_to_int(w.mean - slope * n.mean - factor * s.mean), static_cast<int>(slope),
+              static_cast<int>(factor), error};
     }
   }
-  for (int pivot = 0; pivot < 4; ++pivot) {  // positive definite: no exchanges
-    for (int r = pivot + 1; r < 4; ++r) {
-      const double factor = rows[r][pivot] / rows[pivot][pivot];
-      for (int c = pivot; c < 5; ++c) rows[r][c] -= factor * rows[pivot][c];
-    }
-  }
-  Cubic cubic;
-  for (int r = 3; r >= 0; --r) {
-    double sum = rows[r][4];
-    for (int c = r + 1; c < 4; ++c) sum -= rows[r][c] * cubic[c];
-    cubic[r] = sum / rows[r][r];
-  }
-  return cubic;
+  return best;
 }
 
-// Replaces 256 whole numbers by what cubics give.
-void fit_cubics(FixedTable& table, std::span<int> wanted, std::span<const double> weights) {
-  const auto saturated = [](double value) {
-    return static_cast<int>(std::lround(std::clamp(value, -32768.0, 32767.0)));
-  };
-  for (int segment = 0; segment < 256 / kSegment; ++segment) {
-    const auto values = wanted.subspan(segment * kSegment, kSegment);
-    const Cubic cubic = fit_cubic(values, weights.subspan(segment * kSegment, kSegment));
-    for (int k = 0; k < 4; ++k) {
-      const auto bits = static_cast<std::uint16_t>(saturated(cubic[k]));
-      for (const int at : {segment, kSegment + segment}) {
-        table.cubic[6 - 2 * k][at] = static_cast<std::uint8_t>(bits & 0xffU);
-        table.cubic[7 - 2 * k][at] = static_cast<std::uint8_t>(bits >> 8);
+// The fits of `count` segments and the shape they share, in turns.
+void fit_half(const int* wanted, const double* weights, std::size_t count, SegmentFit* fits,
+              int* shape) {
+  constexpr int kTurns = 16;
+  int current[kSegment];
+  for (int i = 0; i < kSegment; ++i) current[i] = (2 * i - 15) * (2 * i - 15) / 19;  // 0 ... 11
+  double least = HUGE_VAL;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    std::array<SegmentFit, 8> found;
+    double error = 0.0;
+    double sums[kSegment] = {};
+    double squares[kSegment] = {};
+    for (std::size_t s = 0; s < count; ++s) {
+      const int* values = wanted + s * kSegment;
+      const double* weight = weights + s * kSegment;
+      const SegmentFit& fit = found[s] = fit_segment(values, weight, current);
+      error += fit.error;
+      for (int i = 0; i < kSegment; ++i) {
+        sums[i] += weight[i] * fit.factor * (values[i] - fit.base - fit.slope * i);
+        squares[i] += weight[i] * fit.factor * fit.factor;
       }
     }
+    if (error < least) {
+      least = error;
+      std::copy_n(found.begin(), count, fits);
+      std::copy_n(current, kSegment, shape);
+    }
+    for (int i = 0; i < kSegment; ++i) sums[i] /= squares[i] + 1e-9;
+    const double lowest = *std::min_element(sums, sums + kSegment);
+    for (int i = 0; i < kSegment; ++i) current[i] = std::min(255, round_to_int(sums[i] - lowest));
+  }
+}
+
+// A shape of its own, after a slope that leaves little.
+SegmentFit fit_end(const int* wanted, int* shape) {
+  SegmentFit best;
+  for (const int slope : {0, 32, 64, 96}) {
+    int rest[kSegment];
+    for (int i = 0; i < kSegment; ++i) rest[i] = wanted[i] - slope * i;
+    const auto [lowest, highest] = std::minmax_element(rest, rest + kSegment);
+    const int factor = std::clamp((*highest - *lowest + 254) / 255, 1, 127);
+    if (slope > 0 && factor >= best.factor) continue;
+    best = {*lowest, slope, factor, 0.0};
     for (int i = 0; i < kSegment; ++i) {
-      int value = saturated(cubic[3]);
-      for (int k = 2; k >= 0; --k) {
-        value = saturated(((value * i * kCubicStep + 16384) >> 15) + saturated(cubic[k]));
-      }
-      values[i] = value;
+      shape[i] = std::min(255, (rest[i] - *lowest + factor / 2) / factor);
+    }
+  }
+  return best;
+}
+
+// Replaces 256 whole numbers by what shapes give.
+void fit_shapes(FixedTable& table, std::span<int> wanted, std::span<const double> weights,
+                bool ends) {
+  std::array<SegmentFit, 16> fits;
+  int shapes[4][kSegment] = {};  // of the lower and the upper half, the first and the last segment
+  const std::size_t count = ends ? 7 : 8;
+  const std::size_t first = 8 - count;
+  const std::size_t begin = first * kSegment;
+  fit_half(&wanted[begin], &weights[begin], count, &fits[first], shapes[0]);
+  fit_half(&wanted[128], &weights[128], count, &fits[8], shapes[1]);
+  if (ends) {
+    fits[0] = fit_end(&wanted[0], shapes[2]);
+    fits[15] = fit_end(&wanted[240], shapes[3]);
+  }
+  for (int i = 0; i < 256; ++i) {
+    const SegmentFit& fit = fits[i / kSegment];
+    const int* shape = shapes[i / 128];
+    if (ends && i < kSegment) shape = shapes[2];
+    if (ends && i >= 240) shape = shapes[3];
+    const int products = fit.slope * (i % kSegment) + fit.factor * shape[i % kSegment];
+    wanted[i] = static_cast<std::int16_t>(fit.base + std::clamp(products, -32768, 32767));
+  }
+  for (int i = 0; i < kSegment; ++i) {
+    const int numbers[8] = {fits[i].base & 0xff, fits[i].base >> 8,          fits[i].slope,
+                            fits[i].factor,      shapes[0][i],               shapes[1][i],
+                            ends ? shapes[0][i] ^ shapes[2][i] : 0,
+                            ends ? shapes[1][i] ^ shapes[3][i] : 0};
+    for (int row = 0; row < 8; ++row) {
+      const auto byte = static_cast<std::uint8_t>(numbers[row]);
+      table.shapes[row][i] = table.shapes[row][kSegment + i] = byte;
     }
   }
 }
@@ -132,7 +225,8 @@ Error2 fill(FixedTable& table, std::span<const float> values,
     importance[i] = static_cast<double>(weights[entry]);
   }
   if (form == TableForm::kResiduals) fit_residuals(table, wanted);
-  if (form == TableForm::kCubics) fit_cubics(table, wanted, importance);
+  if (form == TableForm::kShapes) fit_shapes(table, wanted, importance, false);
+  if (form == TableForm::kShapesAndEnds) fit_shapes(table, wanted, importance, true);
   Error2 sums;
   for (std::size_t i = 0; i < 256; ++i) {
     set_value(table, i, static_cast<std::uint16_t>(wanted[i]));

@@ -34,6 +34,10 @@ inline double relative_error(std::span<const float> found, std::span<const doubl
   return std::sqrt(error / total);
 }
 
+// How a codebook runs: random; as that of many Gaussian weights; the same with wild ends, as that of
+// fewer weights.
+enum class Curve : std::uint8_t { kJagged, kSmooth, kWildEnds };
+
 struct TensorShape {
   std::uint64_t rows = 0;
   std::uint64_t columns = 0;
@@ -44,7 +48,7 @@ struct TensorShape {
   bool channel_scales = false;
   std::uint32_t svd_rank = 0;
   bool sorted = true;
-  bool smooth = false;  // a codebook as that of many Gaussian weights: cubics follow it
+  Curve curve = Curve::kJagged;
 };
 
 // A compressed matrix with Gaussian values, as a codec makes them. The indices start one byte past
@@ -59,10 +63,12 @@ inline CompressedTensor make_tensor(const TensorShape& shape, std::uint32_t seed
   if (shape.sorted && shape.vector_size == 1) {
     std::sort(tensor.codebook.begin(), tensor.codebook.end());
   }
-  if (shape.smooth) {
+  if (shape.curve != Curve::kJagged) {
     const auto last = static_cast<float>(tensor.codebook.size() - 1);
     for (std::size_t i = 0; i < tensor.codebook.size(); ++i) {
-      tensor.codebook[i] = 0.01F * std::sinh(2.5F * (2.0F * static_cast<float>(i) / last - 1.0F));
+      const float at = 2.0F * static_cast<float>(i) / last - 1.0F;
+      const float wild = shape.curve == Curve::kWildEnds && std::fabs(at) > 0.88F ? 0.002F : 0.0F;
+      tensor.codebook[i] = 0.01F * std::sinh(2.5F * at) + (i % 2 == 0 ? wild : 0.0F);
     }
   }
   std::mt19937 generator(seed + 1);

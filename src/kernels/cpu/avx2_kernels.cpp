@@ -3,8 +3,8 @@
 // Codebook values have no 256-entry lookup here, and gathers are slow; a byte shuffle looks 16
 // entries up. FixedTable has two forms of a codebook for that.
 //
-// Cubics: the segment of 16 entries selects four 16-bit coefficients, two shuffles each, and the
-// place within the segment is where Horner's rule evaluates them. Rows of smooth codebooks.
+// Shapes: a line for every segment of 16 entries plus a multiple of a shape that eight segments
+// share; one vpmaddubsw multiplies both. Rows of smooth codebooks.
 //
 // Residuals, for other codebooks and for panels: a byte plane of 256 residuals is 16 shuffles;
 // together with an 8-bit base and an 8-bit multiplier per segment (one shuffle each) one vpmaddubsw
@@ -71,21 +71,23 @@ static inline IntAcc load_pairs(const void* from) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(from));
 }
 
-static inline IntAcc broadcast_pair(const std::int16_t* from) {
-  std::int32_t pair;
-  __builtin_memcpy(&pair, from, sizeof(pair));
-  return _mm256_set1_epi32(pair);
-}
-
 static inline IntAcc dot(IntAcc sum, IntAcc w, IntAcc x) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(w, x));
 }
 
-static inline void dot_both(IntAcc& sum0, IntAcc& sum1, IntAcc w0, IntAcc w1,
-                            const std::int16_t* x) {
-  const IntAcc pair = broadcast_pair(x);
-  sum0 = dot(sum0, w0, pair);
-  sum1 = dot(sum1, w1, pair);
+// Volatile, because GCC otherwise collects the products of many steps before it adds any.
+[[gnu::always_inline]] static inline void dot_both(IntAcc& sum0, IntAcc& sum1, IntAcc w0, IntAcc w1,
+                                                   const std::int16_t* x) {
+  __m256i pair;
+  __m256i product;
+  __asm__ volatile(
+      "vpbroadcastd %[x], %[pair]\n\t"
+      "vpmaddwd %[pair], %[w0], %[product]\n\t"
+      "vpmaddwd %[pair], %[w1], %[pair]\n\t"
+      "vpaddd %[product], %[sum0], %[sum0]\n\t"
+      "vpaddd %[pair], %[sum1], %[sum1]"
+      : [sum0] "+x"(sum0), [sum1] "+x"(sum1), [pair] "=&x"(pair), [product] "=&x"(product)
+      : [w0] "x"(w0), [w1] "x"(w1), [x] "m"(*reinterpret_cast<const std::int16_t(*)[2]>(x)));
 }
 
 static inline Vec to_floats(IntAcc sum) { return (Vec)_mm256_cvtepi32_ps(sum); }
@@ -229,76 +231,86 @@ struct Residuals {
   }
 };
 
-// Of 32 indices: the polynomials' segments, variable and values so far, 2 x 16 in column order.
-struct Horner {
-  __m256i segment;
-  __m256i t[2];
-  __m256i values[2];
-
-  [[gnu::always_inline]] explicit Horner(__m256i indices) : segment(segment_of(indices)) {
-    const __m256i rest = _mm256_and_si256(_mm256_slli_epi16(indices, 3), _mm256_set1_epi8(0x78));
-    t[0] = _mm256_unpacklo_epi8(rest, rest);
-    t[1] = _mm256_unpackhi_epi8(rest, rest);
-  }
-
-  // values = the coefficient
-  [[gnu::always_inline]] void start(__m256i lows, __m256i highs) {
-    __m256i high;
-    __asm__ volatile(
-        "vpshufb %5, %3, %0\n\t"
-        "vpshufb %5, %4, %2\n\t"
-        "vpunpckhbw %2, %0, %1\n\t"
-        "vpunpcklbw %2, %0, %0"
-        : "=&x"(values[0]), "=&x"(values[1]), "=&x"(high)
-        : "x"(lows), "x"(highs), "x"(segment));
-  }
-
-  // values = values * t + the coefficient
-  [[gnu::always_inline]] void step(__m256i lows, __m256i highs) {
-    __m256i low;
-    __m256i high;
-    __m256i first;
-    __asm__ volatile(
-        "vpshufb %7, %5, %2\n\t"
-        "vpshufb %7, %6, %3\n\t"
-        "vpmulhrsw %8, %0, %0\n\t"
-        "vpmulhrsw %9, %1, %1\n\t"
-        "vpunpcklbw %3, %2, %4\n\t"
-        "vpunpckhbw %3, %2, %2\n\t"
-        "vpaddsw %4, %0, %0\n\t"
-        "vpaddsw %2, %1, %1"
-        : "+x"(values[0]), "+x"(values[1]), "=&x"(low), "=&x"(high), "=&x"(first)
-        : "x"(lows), "x"(highs), "x"(segment), "x"(t[0]), "x"(t[1]));
+struct Bytes {
+  alignas(32) std::uint8_t all[32];
+  constexpr explicit Bytes(std::uint8_t byte) : all{} {
+    for (std::uint8_t& one : all) one = byte;
   }
 };
+constexpr Bytes kLowNibble(0x0f);
+constexpr Bytes kTopBit(0x80);
+constexpr Bytes kToEnds(112);
 
-struct Cubics {
-  Steps coefficients;
+template <bool kEnds>
+struct Shapes {
+  __m256i base_low;
+  __m256i base_high;
+  __m256i slope;
+  __m256i factor;
+  __m256i lower;
+  __m256i upper;
+  __m256i first;
+  __m256i last;
 
-  explicit Cubics(const FixedTable& table) : coefficients(table.cubic) {}
+  explicit Shapes(const FixedTable& table)
+      : base_low(load_pairs(table.shapes[0])),
+        base_high(load_pairs(table.shapes[1])),
+        slope(load_pairs(table.shapes[2])),
+        factor(load_pairs(table.shapes[3])),
+        lower(load_pairs(table.shapes[4])),
+        upper(load_pairs(table.shapes[5])),
+        first(load_pairs(table.shapes[6])),
+        last(load_pairs(table.shapes[7])) {}
 
   [[gnu::always_inline]] void decode(const Pair& indices, __m256i* values) const {
-    Horner first(indices.first);
-    Horner second(indices.second);
-    const __m256i lows = load_steps<0>(coefficients);
-    const __m256i highs = load_steps<1>(coefficients);
-    first.start(lows, highs);
-    second.start(lows, highs);
-    step<1>(first, second);
-    step<2>(first, second);
-    step<3>(first, second);
-    values[0] = first.values[0];
-    values[1] = first.values[1];
-    values[2] = second.values[0];
-    values[3] = second.values[1];
+    decode_half(indices.first, values);
+    decode_half(indices.second, values + 2);
   }
 
-  template <int kStep>
-  [[gnu::always_inline]] void step(Horner& first, Horner& second) const {
-    const __m256i lows = load_steps<2 * kStep>(coefficients);
-    const __m256i highs = load_steps<2 * kStep + 1>(coefficients);
-    first.step(lows, highs);
-    second.step(lows, highs);
+  // What the table's halves and ends do not have, their shuffles leave out: the sign bit is set of
+  // the index in the upper half, of the other one in the lower half, and of both moved by 112 where
+  // saturation does not keep them within the last 16.
+  [[gnu::always_inline]] void decode_half(__m256i indices, __m256i* values) const {
+    __m256i segment, a, b, c, d;
+    __asm__ volatile(
+        "vpsrlw $4, %0, %1\n\t"
+        "vpand %[nibble], %1, %1\n\t"
+        "vpxor %[top], %0, %2\n\t"
+        ".if %c[ends]\n\t"
+        "vpaddusb %[to_ends], %0, %3\n\t"
+        "vpsubsb %[to_ends], %2, %4\n\t"
+        "vpshufb %3, %[first], %3\n\t"
+        "vpshufb %4, %[last], %4\n\t"
+        "vpxor %4, %3, %3\n\t"
+        ".endif\n\t"
+        "vpshufb %2, %[upper], %2\n\t"
+        "vpshufb %0, %[lower], %5\n\t"
+        "vpand %[nibble], %0, %0\n\t"
+        "vpxor %5, %2, %2\n\t"
+        ".if %c[ends]\n\t"
+        "vpxor %3, %2, %2\n\t"
+        ".endif\n\t"
+        "vpshufb %1, %[slope], %3\n\t"
+        "vpshufb %1, %[factor], %4\n\t"
+        "vpunpcklbw %2, %0, %5\n\t"
+        "vpunpckhbw %2, %0, %0\n\t"
+        "vpunpcklbw %4, %3, %2\n\t"
+        "vpunpckhbw %4, %3, %3\n\t"
+        "vpmaddubsw %2, %5, %5\n\t"
+        "vpmaddubsw %3, %0, %0\n\t"
+        "vpshufb %1, %[base_low], %2\n\t"
+        "vpshufb %1, %[base_high], %1\n\t"
+        "vpunpcklbw %1, %2, %3\n\t"
+        "vpunpckhbw %1, %2, %2\n\t"
+        "vpaddw %3, %5, %5\n\t"
+        "vpaddw %2, %0, %0"
+        : "+x"(indices), "=&x"(segment), "=&x"(a), "=&x"(b), "=&x"(c), "=&x"(d)
+        : [base_low] "x"(base_low), [base_high] "x"(base_high), [slope] "x"(slope),
+          [factor] "x"(factor), [lower] "x"(lower), [upper] "x"(upper), [first] "x"(first),
+          [last] "x"(last), [nibble] "m"(kLowNibble), [top] "m"(kTopBit), [to_ends] "m"(kToEnds),
+          [ends] "i"(kEnds ? 1 : 0));
+    values[0] = d;
+    values[1] = indices;
   }
 };
 
@@ -369,8 +381,9 @@ static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
                        std::size_t index_columns, std::size_t begin, std::size_t end,
                        const FixedInput& x, bool accumulate, float* y,
                        std::size_t y_stride) noexcept {
-  const bool cubics = table.form == TableForm::kCubics;
-  const auto rows_by = cubics ? fixed_rows_by<Cubics> : fixed_rows_by<Residuals>;
+  const auto rows_by = table.form == TableForm::kShapes          ? fixed_rows_by<Shapes<false>>
+                       : table.form == TableForm::kShapesAndEnds ? fixed_rows_by<Shapes<true>>
+                                                                 : fixed_rows_by<Residuals>;
   rows_by(table, indices, index_columns, begin, end, x, accumulate, y, y_stride);
 }
 

@@ -19,12 +19,12 @@ inline constexpr std::size_t kMaxRowBatch = 8;
 
 enum class WeightType : std::uint8_t { kF32, kF16, kBF16 };
 
-// How a kernel looks 16-bit values up: directly; as residuals or as cubics (below); as planes of
+// How a kernel looks 16-bit values up: directly; as residuals or by shapes (below); as planes of
 // signed bytes for tiles.
-enum class TableForm : std::uint8_t { kPlain, kResiduals, kCubics, kPlanes };
+enum class TableForm : std::uint8_t { kPlain, kResiduals, kShapes, kShapesAndEnds, kPlanes };
 
 // One component of a codebook with at most 256 entries as 16-bit numbers. entry = scale * value.
-// What byte shuffles of 16 entries can look up (AVX2) is one of two forms of the values, both with
+// What byte shuffles of 16 entries can look up (AVX2) are two kinds of forms of the values, with
 // numbers of their own for every segment of 16 entries.
 struct FixedTable {
   alignas(64) std::uint8_t low[256];   // plane of the values' low bytes
@@ -37,10 +37,12 @@ struct FixedTable {
   alignas(64) std::uint8_t residual_steps[16][32];
   alignas(16) std::int8_t base[16];
   alignas(16) std::int8_t multiplier[16];
-  // kCubics: value = c0 + t * (c1 + t * (c2 + t * c3)) with t = i % 16 * 2056 / 32768; products are
-  // rounded half up to whole numbers and sums saturate at 16 bits. Here are the low bytes of c3,
-  // its high bytes, the low bytes of c2 and so on of segment i / 16, twice as above.
-  alignas(64) std::uint8_t cubic[8][32];
+  // kShapes: value = base[i / 16] + slope[i / 16] * (i % 16) + factor[i / 16] * shape[i % 16] with a
+  // shape for each half of the table; the sum of the products saturates at 16 bits, adding base
+  // wraps around. kShapesAndEnds: the first and the last segment have shapes of their own. Here are base's
+  // low bytes, its high bytes, slope, factor (signed), the shapes of the lower and the upper half
+  // (unsigned), and by exclusive or what those of the ends differ by; all twice as above.
+  alignas(64) std::uint8_t shapes[8][32];
   TableForm form;
   float scale;
 };
@@ -157,7 +159,7 @@ struct KernelTable {
   // 16-bit fixed point, null where this instruction set has none. Indices of one row are
   // index_columns apart.
   const std::uint8_t* column_order;  // (64): the column at each position of a block
-  bool segmented;                    // needs kResiduals; fixed_rows takes kCubics too
+  bool segmented;                    // needs kResiduals; fixed_rows takes shapes too
   std::size_t row_group;             // blocks that share a scale of x in fixed_rows,
   std::size_t panel_group;           // and in fixed_multiply
   // x (columns) times inverse_scales (or null), every `vector_size`-th column from x on. Blocks of
