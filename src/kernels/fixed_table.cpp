@@ -19,7 +19,7 @@ float peak_of(TableForm form) {
   switch (form) {
     case TableForm::kResiduals: return 127.0F * kBaseStep;  // a base within 8 bits
     case TableForm::kShapes:
-    case TableForm::kShapesAndEnds: return 16383.0F;  // slopes within 8 bits
+    case TableForm::kShapesAndEnds: return 28000.0F;  // slopes within 8 bits
     case TableForm::kPlanes: return static_cast<float>(kLargestPlaneValue);
     default: return 32767.0F;
   }
@@ -108,10 +108,10 @@ SegmentFit fit_segment(const int* wanted, const double* weights, const int* shap
   const double best_factor = determinant > 1e-9 * nn * ss ? (nn * ws - ns * wn) / determinant : 0.0;
   SegmentFit best;
   for (const double f : {std::floor(best_factor), std::ceil(best_factor)}) {
-    const double factor = std::clamp(f, -128.0, 127.0);
+    const double factor = std::clamp(f, 0.0, 255.0);
     const double best_slope = (wn - factor * ns) / nn;
     for (const double b : {std::floor(best_slope), std::ceil(best_slope)}) {
-      const double slope = std::clamp(b, -128.0, 127.0);
+      const double slope = std::clamp(b, 0.0, 255.0);
       const double error = ww + slope * (slope * nn - 2.0 * wn) +
                            factor * (factor * ss - 2.0 * ws + 2.0 * slope * ns);
       if (error >= best.error) continue;
@@ -122,12 +122,25 @@ SegmentFit fit_segment(const int* wanted, const double* weights, const int* shap
   return best;
 }
 
-// The fits of `count` segments and the shape they share, in turns.
-void fit_half(const int* wanted, const double* weights, std::size_t count, SegmentFit* fits,
-              int* shape) {
+// shape = numbers around their middle in 8 bits, `step` to the unit.
+template <typename Number>
+void set_shape(const Number* numbers, double step, int* shape) {
+  const auto [lowest, highest] = std::minmax_element(numbers, numbers + kSegment);
+  const double middle = 0.5 * (static_cast<double>(*lowest) + *highest);
+  for (int i = 0; i < kSegment; ++i) {
+    shape[i] = std::clamp(round_to_int((numbers[i] - middle) / step), -128, 127);
+  }
+}
+
+// The fits of `count` segments and the shape they share, in turns. It begins as a parabola that
+// opens upwards or, `bend` being negative, downwards.
+void fit_half(const int* wanted, const double* weights, std::size_t count, double bend,
+              SegmentFit* fits, int* shape) {
   constexpr int kTurns = 16;
   int current[kSegment];
-  for (int i = 0; i < kSegment; ++i) current[i] = (2 * i - 15) * (2 * i - 15) / 19;  // 0 ... 11
+  for (int i = 0; i < kSegment; ++i) {
+    current[i] = round_to_int(bend * (2 * i - 15) * (2 * i - 15) / 225);
+  }
   double least = HUGE_VAL;
   for (int turn = 0; turn < kTurns; ++turn) {
     std::array<SegmentFit, 8> found;
@@ -150,24 +163,21 @@ void fit_half(const int* wanted, const double* weights, std::size_t count, Segme
       std::copy_n(current, kSegment, shape);
     }
     for (int i = 0; i < kSegment; ++i) sums[i] /= squares[i] + 1e-9;
-    const double lowest = *std::min_element(sums, sums + kSegment);
-    for (int i = 0; i < kSegment; ++i) current[i] = std::min(255, round_to_int(sums[i] - lowest));
+    set_shape(sums, 1.0, current);
   }
 }
 
 // A shape of its own, after a slope that leaves little.
 SegmentFit fit_end(const int* wanted, int* shape) {
   SegmentFit best;
-  for (const int slope : {0, 32, 64, 96}) {
+  for (const int slope : {0, 64, 128, 255}) {
     int rest[kSegment];
     for (int i = 0; i < kSegment; ++i) rest[i] = wanted[i] - slope * i;
     const auto [lowest, highest] = std::minmax_element(rest, rest + kSegment);
-    const int factor = std::clamp((*highest - *lowest + 254) / 255, 1, 127);
+    const int factor = std::clamp((*highest - *lowest + 253) / 254, 1, 255);
     if (slope > 0 && factor >= best.factor) continue;
-    best = {*lowest, slope, factor, 0.0};
-    for (int i = 0; i < kSegment; ++i) {
-      shape[i] = std::min(255, (rest[i] - *lowest + factor / 2) / factor);
-    }
+    best = {(*lowest + *highest) / 2, slope, factor, 0.0};
+    set_shape(rest, factor, shape);
   }
   return best;
 }
@@ -180,23 +190,29 @@ void fit_shapes(FixedTable& table, std::span<int> wanted, std::span<const double
   const std::size_t count = ends ? 7 : 8;
   const std::size_t first = 8 - count;
   const std::size_t begin = first * kSegment;
-  fit_half(&wanted[begin], &weights[begin], count, &fits[first], shapes[0]);
-  fit_half(&wanted[128], &weights[128], count, &fits[8], shapes[1]);
+  fit_half(&wanted[begin], &weights[begin], count, -16.0, &fits[first], shapes[0]);
+  fit_half(&wanted[128], &weights[128], count, 16.0, &fits[8], shapes[1]);
   if (ends) {
     fits[0] = fit_end(&wanted[0], shapes[2]);
     fits[15] = fit_end(&wanted[240], shapes[3]);
   }
   for (int i = 0; i < 256; ++i) {
-    const SegmentFit& fit = fits[i / kSegment];
+    SegmentFit& fit = fits[i / kSegment];
+    const int number = static_cast<std::int8_t>(i);
+    if (i % kSegment == 0) fit.base -= fit.slope * number;
     const int* shape = shapes[i / 128];
     if (ends && i < kSegment) shape = shapes[2];
     if (ends && i >= 240) shape = shapes[3];
-    const int products = fit.slope * (i % kSegment) + fit.factor * shape[i % kSegment];
+    const int products = fit.slope * number + fit.factor * shape[i % kSegment];
     wanted[i] = static_cast<std::int16_t>(fit.base + std::clamp(products, -32768, 32767));
   }
   for (int i = 0; i < kSegment; ++i) {
-    const int numbers[8] = {fits[i].base & 0xff, fits[i].base >> 8,          fits[i].slope,
-                            fits[i].factor,      shapes[0][i],               shapes[1][i],
+    const int numbers[8] = {fits[i].base & 0xff,
+                            fits[i].base >> 8,
+                            fits[i].slope,
+                            fits[i].factor,
+                            shapes[0][i],
+                            shapes[1][i],
                             ends ? shapes[0][i] ^ shapes[2][i] : 0,
                             ends ? shapes[1][i] ^ shapes[3][i] : 0};
     for (int row = 0; row < 8; ++row) {

@@ -34,8 +34,8 @@ inline double relative_error(std::span<const float> found, std::span<const doubl
   return std::sqrt(error / total);
 }
 
-// How a codebook runs: random; as that of many Gaussian weights; the same with wild ends, as that of
-// fewer weights.
+// How a codebook runs: random; as that of many Gaussian weights; the same with wild ends, as that
+// of fewer weights.
 enum class Curve : std::uint8_t { kJagged, kSmooth, kWildEnds };
 
 struct TensorShape {

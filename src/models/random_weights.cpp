@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numbers>
 #include <utility>
 
 namespace helix {
@@ -17,27 +18,54 @@ float gaussian(std::mt19937_64& generator) {
   return sum;
 }
 
-void fill_random(std::span<std::byte> bytes, std::mt19937_64& generator) {
-  while (!bytes.empty()) {
-    const std::uint64_t word = generator();
-    const std::size_t count = std::min(bytes.size(), sizeof(word));
-    std::memcpy(bytes.data(), &word, count);
-    bytes = bytes.subspan(count);
-  }
-}
+double normal_below(double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); }
 
-std::vector<float> levels(std::size_t columns, std::mt19937_64& generator) {
-  const float deviation = 1.0F / std::sqrt(static_cast<float>(columns));
-  std::vector<float> result(kLevels);
-  for (float& level : result) level = gaussian(generator) * deviation;
-  std::sort(result.begin(), result.end());
-  return result;
+double normal_quantile(double share) {
+  double low = -10.0;
+  double high = 10.0;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = 0.5 * (low + high);
+    (normal_below(middle) < share ? low : high) = middle;
+  }
+  return low;
 }
 
 }  // namespace
 
+// The best levels are about as dense as the cube root of the weights' density (Panter and Dite,
+// "Quantization distortion in pulse-count modulation with nonuniform spacing of levels", 1951):
+// they are the quantiles of a Gaussian sqrt(3) times as wide.
 RandomWeights::RandomWeights(const RandomWeightsOptions& options)
-    : options_(options), generator_(options.seed) {}
+    : options_(options), generator_(options.seed), drawn_codes_(1U << 16) {
+  for (std::size_t i = 0; i < kLevels; ++i) {
+    const double share = (static_cast<double>(i) + 0.5) / kLevels;
+    levels_.push_back(std::numbers::sqrt3 * normal_quantile(share));
+  }
+  std::size_t code = 0;
+  for (std::size_t i = 0; i < drawn_codes_.size(); ++i) {
+    const double share = (static_cast<double>(i) + 0.5) / static_cast<double>(drawn_codes_.size());
+    while (code + 1 < kLevels && normal_below(0.5 * (levels_[code] + levels_[code + 1])) < share) {
+      ++code;
+    }
+    drawn_codes_[i] = static_cast<std::byte>(code);
+  }
+}
+
+void RandomWeights::draw_codes(std::span<std::byte> codes) {
+  for (std::size_t i = 0; i < codes.size(); i += 4) {
+    const std::uint64_t random = generator_();
+    for (std::size_t j = 0; j < std::min<std::size_t>(4, codes.size() - i); ++j) {
+      codes[i + j] = drawn_codes_[(random >> (16 * j)) & 0xffffU];
+    }
+  }
+}
+
+std::vector<float> RandomWeights::codebook(std::size_t columns) const {
+  const double deviation = 1.0 / std::sqrt(static_cast<double>(columns));
+  std::vector<float> result;
+  for (const double level : levels_) result.push_back(static_cast<float>(level * deviation));
+  return result;
+}
 
 bool RandomWeights::is_compressed(const std::string& module) const {
   const bool table = module.ends_with("embed_tokens") || module == "lm_head";
@@ -50,10 +78,10 @@ CompressedTensor RandomWeights::codes(const std::string& module, std::size_t row
   CompressedTensor& tensor = codes_[module];
   if (tensor.rows != 0) return tensor;
   auto indices = std::make_shared<LargeVector<std::byte>>(rows * columns);
-  fill_random(*indices, generator_);
+  draw_codes(*indices);
   tensor.rows = rows;
   tensor.columns = columns;
-  tensor.codebook = levels(columns, generator_);
+  tensor.codebook = codebook(columns);
   tensor.indices = *indices;
   tensor.index_owner = std::move(indices);
   return tensor;
@@ -64,12 +92,13 @@ TensorView RandomWeights::dense(const std::string& module, std::size_t rows, std
   LargeVector<std::byte>& bytes = dense_[module];
   if (bytes.empty()) {
     bytes.resize(rows * columns * 2);
-    fill_random(bytes, generator_);
-    // Random codes, each replaced by the level it stands for.
+    // Random codes in the second half, each replaced by the level it stands for.
+    const auto drawn = std::span(bytes).subspan(rows * columns);
+    draw_codes(drawn);
     std::vector<std::uint16_t> table;
-    for (const float level : levels(columns, generator_)) table.push_back(float_to_bf16(level));
-    for (std::size_t i = 0; i < bytes.size(); i += 2) {
-      std::memcpy(&bytes[i], &table[static_cast<std::size_t>(bytes[i])], 2);
+    for (const float level : codebook(columns)) table.push_back(float_to_bf16(level));
+    for (std::size_t i = 0; i < drawn.size(); ++i) {
+      std::memcpy(&bytes[2 * i], &table[static_cast<std::size_t>(drawn[i])], 2);
     }
   }
   return {.dtype = DType::kBF16, .shape = {rows, columns}, .data = bytes};

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,8 @@ struct RandomWeightsOptions {
 };
 
 // Made-up weights of any shape, held in memory (huge pages, as mapped files may have them):
-// Gaussian codebooks of 256 levels with random codes for linear layers, BF16 for the rest.
-// Magnitudes are such that activations stay near one.
+// linear layers have the codebook and the codes of Gaussian weights, the rest is BF16. Magnitudes
+// are such that activations stay near one.
 class RandomWeights final : public WeightSource {
  public:
   explicit RandomWeights(const RandomWeightsOptions& options);
@@ -39,9 +40,13 @@ class RandomWeights final : public WeightSource {
   CompressedTensor codes(const std::string& module, std::size_t rows, std::size_t columns);
   TensorView dense(const std::string& module, std::size_t rows, std::size_t columns);
   bool is_compressed(const std::string& module) const;
+  void draw_codes(std::span<std::byte> codes);
+  std::vector<float> codebook(std::size_t columns) const;
 
   RandomWeightsOptions options_;
   std::mt19937_64 generator_;
+  std::vector<double> levels_;                     // of weights of variance one
+  std::vector<std::byte> drawn_codes_;             // a code for 16 random bits
   std::map<std::string, CompressedTensor> codes_;  // a tied table is made once
   std::map<std::string, LargeVector<std::byte>> dense_;
 };

@@ -78,16 +78,19 @@ static inline IntAcc dot(IntAcc sum, IntAcc w, IntAcc x) {
 // Volatile, because GCC otherwise collects the products of many steps before it adds any.
 [[gnu::always_inline]] static inline void dot_both(IntAcc& sum0, IntAcc& sum1, IntAcc w0, IntAcc w1,
                                                    const std::int16_t* x) {
+  IntAcc sums[2] = {sum0, sum1};
   __m256i pair;
   __m256i product;
   __asm__ volatile(
-      "vpbroadcastd %[x], %[pair]\n\t"
-      "vpmaddwd %[pair], %[w0], %[product]\n\t"
-      "vpmaddwd %[pair], %[w1], %[pair]\n\t"
-      "vpaddd %[product], %[sum0], %[sum0]\n\t"
-      "vpaddd %[pair], %[sum1], %[sum1]"
-      : [sum0] "+x"(sum0), [sum1] "+x"(sum1), [pair] "=&x"(pair), [product] "=&x"(product)
-      : [w0] "x"(w0), [w1] "x"(w1), [x] "m"(*reinterpret_cast<const std::int16_t(*)[2]>(x)));
+      "vpbroadcastd %6, %2\n\t"
+      "vpmaddwd %2, %4, %3\n\t"
+      "vpmaddwd %2, %5, %2\n\t"
+      "vpaddd %3, %0, %0\n\t"
+      "vpaddd %2, %1, %1"
+      : "+x"(sums[0]), "+x"(sums[1]), "=&x"(pair), "=&x"(product)
+      : "x"(w0), "x"(w1), "m"(*reinterpret_cast<const std::int16_t(*)[2]>(x)));
+  sum0 = sums[0];
+  sum1 = sums[1];
 }
 
 static inline Vec to_floats(IntAcc sum) { return (Vec)_mm256_cvtepi32_ps(sum); }
@@ -285,7 +288,6 @@ struct Shapes {
         ".endif\n\t"
         "vpshufb %2, %[upper], %2\n\t"
         "vpshufb %0, %[lower], %5\n\t"
-        "vpand %[nibble], %0, %0\n\t"
         "vpxor %5, %2, %2\n\t"
         ".if %c[ends]\n\t"
         "vpxor %3, %2, %2\n\t"
@@ -296,8 +298,8 @@ struct Shapes {
         "vpunpckhbw %2, %0, %0\n\t"
         "vpunpcklbw %4, %3, %2\n\t"
         "vpunpckhbw %4, %3, %3\n\t"
-        "vpmaddubsw %2, %5, %5\n\t"
-        "vpmaddubsw %3, %0, %0\n\t"
+        "vpmaddubsw %5, %2, %5\n\t"
+        "vpmaddubsw %0, %3, %0\n\t"
         "vpshufb %1, %[base_low], %2\n\t"
         "vpshufb %1, %[base_high], %1\n\t"
         "vpunpcklbw %1, %2, %3\n\t"
@@ -327,54 +329,75 @@ template <typename Lookup>
   lookup.decode({load_pairs(from), load_pairs(from + 32)}, values);
 }
 
-template <typename Lookup, int kBatch>
-static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
-                          std::size_t index_columns, std::size_t begin, std::size_t end,
-                          const FixedInput& x, std::size_t first, bool accumulate, float* y,
-                          std::size_t y_stride) {
-  const Lookup lookup(table);
-  for (std::size_t row = begin; row < end; ++row) {
-    const std::uint8_t* from = indices + row * index_columns;
-    Vec sums[kBatch] = {};
+struct RowTask {
+  const FixedTable& table;
+  const std::uint8_t* indices;
+  std::size_t index_columns;
+  const FixedInput& x;
+  bool accumulate;
+  float* y;
+  std::size_t y_stride;
+};
+
+// Rows [begin, begin + count * kRows): `count` times kRows rows that lie `count` rows apart. Two
+// streams at once keep more of the memory's latency under way than one.
+template <typename Lookup, int kRows, int kBatch>
+static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t count,
+                          std::size_t first) {
+  const Lookup lookup(task.table);
+  const FixedInput& x = task.x;
+  const std::size_t apart = count * task.index_columns;
+  for (std::size_t row = begin; row < begin + count; ++row) {
+    const std::uint8_t* from = task.indices + row * task.index_columns;
+    Vec sums[kRows][kBatch] = {};
     for (std::size_t block = 0; block < x.blocks;) {
       const float* scales = x.scales + block / kRowGroup * x.batch + first;
-      IntAcc parts[kBatch];
-      for (int n = 0; n < kBatch; ++n) parts[n] = zero_sum();
+      IntAcc parts[kRows][kBatch];
+      unroll<kRows * kBatch>([&]<int i>() { parts[i / kBatch][i % kBatch] = zero_sum(); });
       for (const std::size_t next = smaller_size(x.blocks, block + kRowGroup); block < next;
            ++block) {
-        __m256i w[4];
         const std::size_t done = block * kFixedBlock;
-        prefetch_row(from + done);
-        decode_block(lookup, from + done, index_columns - done, w);
         const std::int16_t* v = x.values + (block * x.batch + first) * kFixedBlock;
-        for (int n = 0; n < kBatch; ++n, v += kFixedBlock) {
-          for (int i = 0; i < 4; ++i) parts[n] = dot(parts[n], w[i], load_pairs(v + 16 * i));
-        }
+        unroll<kRows>([&]<int r>() {
+          __m256i w[4];
+          const std::uint8_t* indices = from + r * apart + done;
+          prefetch_row(indices);
+          decode_block(lookup, indices, task.index_columns - done, w);
+          unroll<4 * kBatch>([&]<int i>() {
+            constexpr int n = i / 4;
+            parts[r][n] = dot(parts[r][n], w[i % 4], load_pairs(v + 16 * i));
+          });
+        });
       }
-      for (int n = 0; n < kBatch; ++n) sums[n] += to_floats(parts[n]) * broadcast(scales[n]);
+      unroll<kRows * kBatch>([&]<int i>() {
+        constexpr int r = i / kBatch;
+        constexpr int n = i % kBatch;
+        sums[r][n] += to_floats(parts[r][n]) * broadcast(scales[n]);
+      });
     }
-    for (int n = 0; n < kBatch; ++n) {
-      float* to = y + (first + n) * y_stride + row;
-      const float product = sum_lanes(sums[n]) * table.scale;
-      *to = accumulate ? *to + product : product;
+    for (std::size_t i = 0; i < kRows * kBatch; ++i) {
+      const std::size_t n = i % kBatch;
+      float* to = task.y + (first + n) * task.y_stride + row + i / kBatch * count;
+      const float product = sum_lanes(sums[i / kBatch][n]) * task.table.scale;
+      *to = task.accumulate ? *to + product : product;
     }
   }
 }
 
 template <typename Lookup>
-static void fixed_rows_by(const FixedTable& table, const std::uint8_t* indices,
-                          std::size_t index_columns, std::size_t begin, std::size_t end,
-                          const FixedInput& x, bool accumulate, float* y, std::size_t y_stride) {
+static void fixed_rows_by(const RowTask& task, std::size_t begin, std::size_t end) {
   std::size_t n = 0;
-  const auto advance = [&](auto rows_of, std::size_t batch) {
-    for (; n + batch <= x.batch; n += batch) {
-      rows_of(table, indices, index_columns, begin, end, x, n, accumulate, y, y_stride);
+  const auto advance = [&]<int kRows, int kBatch>() {
+    const std::size_t count = (end - begin) / kRows;
+    for (; n + kBatch <= task.x.batch; n += kBatch) {
+      fixed_rows_of<Lookup, kRows, kBatch>(task, begin, count, n);
+      if (begin + count * kRows < end) fixed_rows_of<Lookup, 1, kBatch>(task, end - 1, 1, n);
     }
   };
-  advance(fixed_rows_of<Lookup, 8>, 8);
-  advance(fixed_rows_of<Lookup, 4>, 4);
-  advance(fixed_rows_of<Lookup, 2>, 2);
-  advance(fixed_rows_of<Lookup, 1>, 1);
+  advance.template operator()<1, 8>();
+  advance.template operator()<1, 4>();
+  advance.template operator()<2, 2>();
+  advance.template operator()<2, 1>();
 }
 
 static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
@@ -384,7 +407,7 @@ static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
   const auto rows_by = table.form == TableForm::kShapes          ? fixed_rows_by<Shapes<false>>
                        : table.form == TableForm::kShapesAndEnds ? fixed_rows_by<Shapes<true>>
                                                                  : fixed_rows_by<Residuals>;
-  rows_by(table, indices, index_columns, begin, end, x, accumulate, y, y_stride);
+  rows_by({table, indices, index_columns, x, accumulate, y, y_stride}, begin, end);
 }
 
 static void fixed_panel(const FixedTable& table, const std::uint8_t* indices,
@@ -398,6 +421,7 @@ static void fixed_panel(const FixedTable& table, const std::uint8_t* indices,
         __m256i w[4] = {};
         if (first + r < rows) {
           const std::uint8_t* from = indices + (first + r) * index_stride + done;
+          __builtin_prefetch(from + count, 0, 2);  // of the next panel piece
           decode_block(lookup, from, count - done, w);
         }
         for (std::size_t i = 0; i < 4; ++i) store(squares[i] + r * kLanes, (Vec)w[i]);

@@ -37,11 +37,12 @@ struct FixedTable {
   alignas(64) std::uint8_t residual_steps[16][32];
   alignas(16) std::int8_t base[16];
   alignas(16) std::int8_t multiplier[16];
-  // kShapes: value = base[i / 16] + slope[i / 16] * (i % 16) + factor[i / 16] * shape[i % 16] with a
-  // shape for each half of the table; the sum of the products saturates at 16 bits, adding base
-  // wraps around. kShapesAndEnds: the first and the last segment have shapes of their own. Here are base's
-  // low bytes, its high bytes, slope, factor (signed), the shapes of the lower and the upper half
-  // (unsigned), and by exclusive or what those of the ends differ by; all twice as above.
+  // kShapes: value = base[i / 16] + slope[i / 16] * (i as a signed byte) + factor[i / 16] *
+  // shape[i % 16] with a shape for each half of the table; the sum of the products saturates at 16
+  // bits, adding base wraps around. kShapesAndEnds: the first and the last segment have shapes of
+  // their own. Here are base's low bytes, its high bytes, slope, factor, the shapes (signed) of the
+  // lower and the upper half, and by exclusive or what those of the ends differ by; all twice as
+  // above.
   alignas(64) std::uint8_t shapes[8][32];
   TableForm form;
   float scale;
