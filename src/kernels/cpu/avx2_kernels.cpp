@@ -27,7 +27,7 @@ constexpr int kTileBatch = 6;
 constexpr std::size_t kRowsAhead = 2048;
 constexpr std::size_t kRowGroup = 4;
 constexpr std::size_t kPanelGroup = 1;
-constexpr int kFixedTileBatch = 4;
+constexpr int kFixedTileBatch = 6;
 constexpr int kFixedTileRest = 2;
 
 #include "kernels/cpu/lanes.inl"
@@ -75,25 +75,81 @@ static inline IntAcc dot(IntAcc sum, IntAcc w, IntAcc x) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(w, x));
 }
 
-// Volatile, because GCC otherwise collects the products of many steps before it adds any.
-[[gnu::always_inline]] static inline void dot_both(IntAcc& sum0, IntAcc& sum1, IntAcc w0, IntAcc w1,
-                                                   const std::int16_t* x) {
-  IntAcc sums[2] = {sum0, sum1};
-  __m256i pair;
-  __m256i product;
+static inline Vec to_floats(IntAcc sum) { return (Vec)_mm256_cvtepi32_ps(sum); }
+
+// One step of batch row n: pairs of columns of 16 rows.
+#define HELIX_ROW_STEP(n, first, second)            \
+  ".if %c[batch] > " #n                             \
+  "\n\t"                                            \
+  "vpbroadcastd 128 * " #n                          \
+  "(%[x]), %%ymm14\n\t"                             \
+  "vpmaddwd %%ymm14, %%ymm12, %%ymm15\n\t"          \
+  "vpmaddwd %%ymm14, %%ymm13, %%ymm14\n\t"          \
+  "vpaddd %%ymm15, %%ymm" #first ", %%ymm" #first   \
+  "\n\t"                                            \
+  "vpaddd %%ymm14, %%ymm" #second ", %%ymm" #second \
+  "\n\t"                                            \
+  ".endif\n\t"
+#define HELIX_ROW_STORE(n, first, second) \
+  ".if %c[batch] > " #n                   \
+  "\n\t"                                  \
+  "vmovdqa %%ymm" #first ", 32 * " #n     \
+  "(%[first])\n\t"                        \
+  "vmovdqa %%ymm" #second ", 32 * " #n    \
+  "(%[second])\n\t"                       \
+  ".endif\n\t"
+
+// In assembly, because GCC unrolls the loop, which is slower by a third: shared decoders and their
+// caches want it short.
+template <int kBatch>
+static inline void sum_blocks(const std::uint16_t* panel, std::size_t, const std::int16_t* x,
+                              std::size_t, IntAcc (&first)[kBatch], IntAcc (&second)[kBatch]) {
+  static_assert(kPanelGroup == 1 && kBatch <= 6);
+  for (std::size_t n = kBatch; n < 2 * kBatch; ++n) {  // the next rows
+    __builtin_prefetch(x + n * kFixedBlock);
+    __builtin_prefetch(x + n * kFixedBlock + kFixedBlock / 2);
+  }
   __asm__ volatile(
-      "vpbroadcastd %6, %2\n\t"
-      "vpmaddwd %2, %4, %3\n\t"
-      "vpmaddwd %2, %5, %2\n\t"
-      "vpaddd %3, %0, %0\n\t"
-      "vpaddd %2, %1, %1"
-      : "+x"(sums[0]), "+x"(sums[1]), "=&x"(pair), "=&x"(product)
-      : "x"(w0), "x"(w1), "m"(*reinterpret_cast<const std::int16_t(*)[2]>(x)));
-  sum0 = sums[0];
-  sum1 = sums[1];
+      "vpxor %%xmm0, %%xmm0, %%xmm0\n\t"
+      "vpxor %%xmm1, %%xmm1, %%xmm1\n\t"
+      "vpxor %%xmm2, %%xmm2, %%xmm2\n\t"
+      "vpxor %%xmm3, %%xmm3, %%xmm3\n\t"
+      "vpxor %%xmm4, %%xmm4, %%xmm4\n\t"
+      "vpxor %%xmm5, %%xmm5, %%xmm5\n\t"
+      "vpxor %%xmm6, %%xmm6, %%xmm6\n\t"
+      "vpxor %%xmm7, %%xmm7, %%xmm7\n\t"
+      "vpxor %%xmm8, %%xmm8, %%xmm8\n\t"
+      "vpxor %%xmm9, %%xmm9, %%xmm9\n\t"
+      "vpxor %%xmm10, %%xmm10, %%xmm10\n\t"
+      "vpxor %%xmm11, %%xmm11, %%xmm11\n\t"
+      ".p2align 4\n"
+      "1:\n\t"
+      "vmovdqu (%[panel]), %%ymm12\n\t"
+      "vmovdqu 32(%[panel]), %%ymm13\n\t"
+      HELIX_ROW_STEP(0, 0, 1)
+      HELIX_ROW_STEP(1, 2, 3)
+      HELIX_ROW_STEP(2, 4, 5)
+      HELIX_ROW_STEP(3, 6, 7)
+      HELIX_ROW_STEP(4, 8, 9)
+      HELIX_ROW_STEP(5, 10, 11)
+      "add $64, %[panel]\n\t"
+      "add $4, %[x]\n\t"
+      "cmp %[end], %[x]\n\t"
+      "jne 1b\n\t"
+      HELIX_ROW_STORE(0, 0, 1)
+      HELIX_ROW_STORE(1, 2, 3)
+      HELIX_ROW_STORE(2, 4, 5)
+      HELIX_ROW_STORE(3, 6, 7)
+      HELIX_ROW_STORE(4, 8, 9)
+      HELIX_ROW_STORE(5, 10, 11)
+      : [panel] "+r"(panel), [x] "+r"(x)
+      : [end] "r"(x + kFixedBlock), [first] "r"(first), [second] "r"(second), [batch] "i"(kBatch)
+      : "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+        "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 }
 
-static inline Vec to_floats(IntAcc sum) { return (Vec)_mm256_cvtepi32_ps(sum); }
+#undef HELIX_ROW_STEP
+#undef HELIX_ROW_STORE
 
 #include "kernels/cpu/fixed_products.inl"
 
@@ -357,16 +413,17 @@ static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t co
       for (const std::size_t next = smaller_size(x.blocks, block + kRowGroup); block < next;
            ++block) {
         const std::size_t done = block * kFixedBlock;
-        const std::int16_t* v = x.values + (block * x.batch + first) * kFixedBlock;
         unroll<kRows>([&]<int r>() {
+          const std::int16_t* v = x.values + (block * x.batch + first) * kFixedBlock;
           __m256i w[4];
           const std::uint8_t* indices = from + r * apart + done;
           prefetch_row(indices);
           decode_block(lookup, indices, task.index_columns - done, w);
-          unroll<4 * kBatch>([&]<int i>() {
-            constexpr int n = i / 4;
-            parts[r][n] = dot(parts[r][n], w[i % 4], load_pairs(v + 16 * i));
-          });
+#pragma GCC unroll 1
+          for (int n = 0; n < kBatch; ++n, v += kFixedBlock) {
+            unroll<4>(
+                [&]<int i>() { parts[r][n] = dot(parts[r][n], w[i], load_pairs(v + 16 * i)); });
+          }
         });
       }
       unroll<kRows * kBatch>([&]<int i>() {

@@ -55,6 +55,7 @@ static inline void dot_both(IntAcc& sum0, IntAcc& sum1, IntAcc w0, IntAcc w1,
 static inline Vec to_floats(IntAcc sum) { return (Vec)_mm512_cvtepi32_ps(sum); }
 
 #include "kernels/cpu/fixed_products.inl"
+#include "kernels/cpu/sum_blocks.inl"
 
 constexpr std::uint8_t kColumnOrder[64] = {
     0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,

@@ -1,6 +1,7 @@
 // Panels of 16-bit fixed-point weights times 16-bit fixed-point x. Included after lanes.inl; needs
-// IntAcc, load_pairs(p) (a vector of pairs of 16-bit numbers), dot_both(sum0, sum1, w0, w1, pair),
-// to_floats(sum) kFixedTileBatch and kFixedTileRest.
+// IntAcc, to_floats(sum), kFixedTileBatch and kFixedTileRest, and
+//   sum_blocks<kBatch>(panel, blocks, x, x_stride, first, second)
+// which sets first[n] and second[n] to the halves of a panel's sums of batch row n.
 //
 // A group of kPanelGroup blocks of 64 columns is summed in 32 bits, which FixedInput's bound keeps
 // from overflow; then one multiplication by the group's scale adds the sums to the F32 tile.
@@ -13,20 +14,7 @@ static inline void fixed_tile(const std::uint16_t* panel, std::size_t blocks, co
                               bool accumulate, TileRows tile, TileRows out) {
   IntAcc first[kBatch];
   IntAcc second[kBatch];
-  unroll<kBatch>([&]<int n>() { first[n] = second[n] = zero_sum(); });
-  for (std::size_t block = 0; block < blocks; ++block, x += x_stride) {
-    for (std::size_t step = 0; step < kFixedBlock / 2; ++step) {
-      if (step < kBatch) {  // the next rows
-        __builtin_prefetch(x + (kBatch + step) * kFixedBlock);
-        __builtin_prefetch(x + (kBatch + step) * kFixedBlock + kFixedBlock / 2);
-      }
-      const IntAcc w0 = load_pairs(panel);
-      const IntAcc w1 = load_pairs(panel + kPanelRows);
-      panel += 2 * kPanelRows;
-      unroll<kBatch>(
-          [&]<int n>() { dot_both(first[n], second[n], w0, w1, x + n * kFixedBlock + 2 * step); });
-    }
-  }
+  sum_blocks<kBatch>(panel, blocks, x, x_stride, first, second);
   unroll<kBatch>([&]<int n>() {
     const Vec factor = broadcast(x_scales[n] * scale);
     const float* from = tile.data + n * tile.stride;
