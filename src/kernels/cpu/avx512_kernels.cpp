@@ -54,8 +54,9 @@ static inline void dot_both(IntAcc& sum0, IntAcc& sum1, IntAcc w0, IntAcc w1,
 
 static inline Vec to_floats(IntAcc sum) { return (Vec)_mm512_cvtepi32_ps(sum); }
 
-#include "kernels/cpu/fixed_products.inl"
 #include "kernels/cpu/sum_blocks.inl"
+// After what it calls.
+#include "kernels/cpu/fixed_products.inl"
 
 constexpr std::uint8_t kColumnOrder[64] = {
     0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,

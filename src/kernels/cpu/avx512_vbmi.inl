@@ -51,6 +51,7 @@ static inline void dot_both(IntAcc& sum0, IntAcc& sum1, IntAcc w0, IntAcc w1,
 static inline Vec to_floats(IntAcc sum) { return (Vec)_mm512_cvtepi32_ps(sum); }
 
 #include "kernels/cpu/sum_blocks.inl"
+// After what it calls.
 #include "kernels/cpu/fixed_products.inl"
 
 // Where unpacking within 128-bit lanes leaves the 64 columns.
