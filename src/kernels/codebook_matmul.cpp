@@ -58,7 +58,7 @@ void CodebookMatrix::multiply(std::span<const float> x, std::size_t batch, std::
   }
   if (batch == 0) return;
   const State& state = *state_;
-  const bool panels = batch > kMaxRowBatch;
+  const bool panels = batch > (state.fixed ? state.kernels->row_batch : kMaxRowBatch);
   if (state.fixed && !panels) {
     fixed_row_product(state, x.data(), batch, y.data(), pool);
   } else if (state.fixed && state.kernels->plane_multiply != nullptr) {

@@ -10,7 +10,7 @@ namespace helix {
 // The ways y (batch, rows) = x (batch, columns) * weight^T + bias is computed. Arguments are
 // checked.
 
-// Row by row: batch <= kMaxRowBatch.
+// Row by row, for small batches.
 void fixed_row_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
                        float* y, ThreadPool& pool);
 // F32 straight from codes, where state.half_tables are prepared.

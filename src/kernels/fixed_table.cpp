@@ -14,15 +14,21 @@ namespace {
 constexpr int kSegment = 16;
 constexpr int kBaseStep = 255;
 
-// The largest value of a form.
-float peak_of(TableForm form) {
-  switch (form) {
-    case TableForm::kResiduals: return 127.0F * kBaseStep;  // a base within 8 bits
-    case TableForm::kShapes:
-    case TableForm::kShapesAndEnds: return 28000.0F;  // slopes within 8 bits
-    case TableForm::kPlanes: return static_cast<float>(kLargestPlaneValue);
-    default: return 32767.0F;
-  }
+bool by_shapes(TableForm form) {
+  return form == TableForm::kShapes || form == TableForm::kShapesAndEnds;
+}
+
+// What one step of 16 bits stands for.
+float scale_of(TableForm form, std::span<const float> values, float peak) {
+  if (form == TableForm::kResiduals) return peak / (127.0F * kBaseStep);  // a base within 8 bits
+  if (form == TableForm::kPlanes) return peak / static_cast<float>(kLargestPlaneValue);
+  const float scale = peak / 32767.0F;
+  if (!by_shapes(form) || values.size() < 4) return scale;
+  // Slopes within 8 bits: in the middle entries are 110 steps apart, further out two or three times
+  // that.
+  const std::size_t quarter = values.size() / 4;
+  const float range = std::fabs(values[3 * quarter] - values[quarter]);
+  return std::max(scale, range / static_cast<float>(2 * quarter) / 110.0F);
 }
 
 void set_value(FixedTable& table, std::size_t index, std::uint16_t bits) {
@@ -230,7 +236,7 @@ struct Error2 {
 Error2 fill(FixedTable& table, std::span<const float> values,
             std::span<const std::uint64_t> weights, float peak, TableForm form) {
   table.form = form;
-  table.scale = peak / peak_of(form);
+  table.scale = scale_of(form, values, peak);
   const double inverse = table.scale > 0.0F ? 1.0 / static_cast<double>(table.scale) : 0.0;
   int wanted[256] = {};
   double importance[256] = {};
@@ -241,8 +247,9 @@ Error2 fill(FixedTable& table, std::span<const float> values,
     importance[i] = static_cast<double>(weights[entry]);
   }
   if (form == TableForm::kResiduals) fit_residuals(table, wanted);
-  if (form == TableForm::kShapes) fit_shapes(table, wanted, importance, false);
-  if (form == TableForm::kShapesAndEnds) fit_shapes(table, wanted, importance, true);
+  if (by_shapes(form)) {
+    fit_shapes(table, wanted, importance, form == TableForm::kShapesAndEnds);
+  }
   Error2 sums;
   for (std::size_t i = 0; i < 256; ++i) {
     set_value(table, i, static_cast<std::uint16_t>(wanted[i]));

@@ -413,18 +413,21 @@ static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t co
       for (const std::size_t next = smaller_size(x.blocks, block + kRowGroup); block < next;
            ++block) {
         const std::size_t done = block * kFixedBlock;
+        const std::int16_t* v = x.values + (block * x.batch + first) * kFixedBlock;
+        __m256i w[kRows][4];
         unroll<kRows>([&]<int r>() {
-          const std::int16_t* v = x.values + (block * x.batch + first) * kFixedBlock;
-          __m256i w[4];
           const std::uint8_t* indices = from + r * apart + done;
           prefetch_row(indices);
-          decode_block(lookup, indices, task.index_columns - done, w);
-#pragma GCC unroll 1
-          for (int n = 0; n < kBatch; ++n, v += kFixedBlock) {
-            unroll<4>(
-                [&]<int i>() { parts[r][n] = dot(parts[r][n], w[i], load_pairs(v + 16 * i)); });
-          }
+          decode_block(lookup, indices, task.index_columns - done, w[r]);
         });
+#pragma GCC unroll 1
+        for (int n = 0; n < kBatch; ++n, v += kFixedBlock) {
+          unroll<4 * kRows>([&]<int i>() {
+            constexpr int r = i % kRows;
+            constexpr int part = i / kRows;
+            parts[r][n] = dot(parts[r][n], w[r][part], load_pairs(v + 16 * part));
+          });
+        }
       }
       unroll<kRows * kBatch>([&]<int i>() {
         constexpr int r = i / kBatch;
@@ -451,6 +454,7 @@ static void fixed_rows_by(const RowTask& task, std::size_t begin, std::size_t en
       if (begin + count * kRows < end) fixed_rows_of<Lookup, 1, kBatch>(task, end - 1, 1, n);
     }
   };
+  advance.template operator()<2, 16>();
   advance.template operator()<1, 8>();
   advance.template operator()<1, 4>();
   advance.template operator()<2, 2>();
@@ -495,6 +499,7 @@ static KernelTable make_table() {
   KernelTable table = everyday_table(Isa::kAvx2);
   table.column_order = kColumnOrder;
   table.segmented = true;
+  table.row_batch = 16;
   table.fixed_rows = fixed_rows;
   table.fixed_panel = fixed_panel;
   table.fixed_multiply = fixed_multiply;

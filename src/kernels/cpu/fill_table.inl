@@ -9,6 +9,7 @@ static KernelTable everyday_table(Isa isa) {
   table.f32_multiply = f32_multiply;
   table.lookup_u8 = lookup_u8;
   table.lookup_u16 = lookup_u16;
+  table.row_batch = kMaxRowBatch;
   table.row_group = kRowGroup;
   table.panel_group = kPanelGroup;
   table.quantize = quantize;

@@ -161,6 +161,7 @@ struct KernelTable {
   // index_columns apart.
   const std::uint8_t* column_order;  // (64): the column at each position of a block
   bool segmented;                    // needs kResiduals; fixed_rows takes shapes too
+  std::size_t row_batch;             // up to which fixed_rows is faster than panels
   std::size_t row_group;             // blocks that share a scale of x in fixed_rows,
   std::size_t panel_group;           // and in fixed_multiply
   // x (columns) times inverse_scales (or null), every `vector_size`-th column from x on. Blocks of
@@ -169,7 +170,7 @@ struct KernelTable {
                    std::size_t vector_size, const std::uint8_t* column_order, FixedUse use,
                    std::int16_t* values, std::size_t value_stride, float* scales,
                    std::size_t scale_stride) noexcept;
-  // y[n * y_stride + row] (+)= the product of rows [begin, end); batch <= kMaxRowBatch.
+  // y[n * y_stride + row] (+)= the product of rows [begin, end).
   void (*fixed_rows)(const FixedTable& table, const std::uint8_t* indices,
                      std::size_t index_columns, std::size_t begin, std::size_t end,
                      const FixedInput& x, bool accumulate, float* y, std::size_t y_stride) noexcept;
