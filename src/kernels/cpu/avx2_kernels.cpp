@@ -77,30 +77,25 @@ static inline IntAcc dot(IntAcc sum, IntAcc w, IntAcc x) {
 
 static inline Vec to_floats(IntAcc sum) { return (Vec)_mm256_cvtepi32_ps(sum); }
 
-// One step of batch row n: pairs of columns of 16 rows.
-#define HELIX_ROW_STEP(n, first, second)            \
-  ".if %c[batch] > " #n                             \
-  "\n\t"                                            \
-  "vpbroadcastd 128 * " #n                          \
-  "(%[x]), %%ymm14\n\t"                             \
-  "vpmaddwd %%ymm14, %%ymm12, %%ymm15\n\t"          \
-  "vpmaddwd %%ymm14, %%ymm13, %%ymm14\n\t"          \
-  "vpaddd %%ymm15, %%ymm" #first ", %%ymm" #first   \
-  "\n\t"                                            \
-  "vpaddd %%ymm14, %%ymm" #second ", %%ymm" #second \
-  "\n\t"                                            \
+// clang-format off
+// One step of batch row n: a pair of columns of 16 rows.
+#define HELIX_ROW_STEP(n, first, second)                     \
+  ".if %c[batch] > " #n "\n\t"                               \
+  "vpbroadcastd 128 * " #n "(%[x]), %%ymm14\n\t"             \
+  "vpmaddwd %%ymm14, %%ymm12, %%ymm15\n\t"                   \
+  "vpmaddwd %%ymm14, %%ymm13, %%ymm14\n\t"                   \
+  "vpaddd %%ymm15, %%ymm" #first ", %%ymm" #first "\n\t"     \
+  "vpaddd %%ymm14, %%ymm" #second ", %%ymm" #second "\n\t"   \
   ".endif\n\t"
-#define HELIX_ROW_STORE(n, first, second) \
-  ".if %c[batch] > " #n                   \
-  "\n\t"                                  \
-  "vmovdqa %%ymm" #first ", 32 * " #n     \
-  "(%[first])\n\t"                        \
-  "vmovdqa %%ymm" #second ", 32 * " #n    \
-  "(%[second])\n\t"                       \
+#define HELIX_ROW_STORE(n, first, second)                    \
+  ".if %c[batch] > " #n "\n\t"                               \
+  "vmovdqa %%ymm" #first ", 32 * " #n "(%[first])\n\t"       \
+  "vmovdqa %%ymm" #second ", 32 * " #n "(%[second])\n\t"     \
   ".endif\n\t"
+// clang-format on
 
-// In assembly, because GCC unrolls the loop, which is slower by a third: shared decoders and their
-// caches want it short.
+// In assembly, because GCC unrolls the loop, which costs a third of the speed on Zen 3: longer code
+// is decoded again and again.
 template <int kBatch>
 static inline void sum_blocks(const std::uint16_t* panel, std::size_t, const std::int16_t* x,
                               std::size_t, IntAcc (&first)[kBatch], IntAcc (&second)[kBatch]) {
@@ -326,9 +321,8 @@ struct Shapes {
     decode_half(indices.second, values + 2);
   }
 
-  // What the table's halves and ends do not have, their shuffles leave out: the sign bit is set of
-  // the index in the upper half, of the other one in the lower half, and of both moved by 112 where
-  // saturation does not keep them within the last 16.
+  // Shuffles give 0 where the index is negative: as it is, in the upper half; with its top bit
+  // turned, in the lower half; and moved by 112 with saturation, everywhere but in one end.
   [[gnu::always_inline]] void decode_half(__m256i indices, __m256i* values) const {
     __m256i segment, a, b, c, d;
     __asm__ volatile(
@@ -364,8 +358,9 @@ struct Shapes {
         "vpaddw %2, %0, %0"
         : "+x"(indices), "=&x"(segment), "=&x"(a), "=&x"(b), "=&x"(c), "=&x"(d)
         : [base_low] "x"(base_low), [base_high] "x"(base_high), [slope] "x"(slope),
-          [factor] "x"(factor), [lower] "x"(lower), [upper] "x"(upper), [first] "x"(first),
-          [last] "x"(last), [nibble] "m"(kLowNibble), [top] "m"(kTopBit), [to_ends] "m"(kToEnds),
+          [factor] "x"(factor), [lower] "x"(lower), [upper] "x"(upper),
+          [first] "x"(kEnds ? first : lower), [last] "x"(kEnds ? last : upper),
+          [nibble] "m"(kLowNibble), [top] "m"(kTopBit), [to_ends] "m"(kToEnds),
           [ends] "i"(kEnds ? 1 : 0));
     values[0] = d;
     values[1] = indices;
