@@ -60,10 +60,11 @@ void prepare_fixed_tables(CodebookMatrix::State& state) {
   state.row_tables = make(1.0F, form);
   if (state.row_tables.relative_error > kLargestTableError) return;
   if (kernels.segmented) {
-    for (const TableForm shapes : {TableForm::kShapesAndEnds, TableForm::kShapes}) {
+    for (const TableForm shapes : {TableForm::kShapes, TableForm::kShapesAndEnds}) {
       FixedTables tables = make(1.0F, shapes);
-      if (tables.relative_error > kLargestShapeError) break;
+      if (tables.relative_error > kLargestShapeError) continue;
       state.row_tables = std::move(tables);
+      break;
     }
   }
   state.fixed = true;
@@ -95,15 +96,10 @@ RowSidecar make_row_sidecar(const CompressedTensor& tensor) {
   const std::size_t count = tensor.sidecar_positions.size();
   if (count == 0) return sidecar;
   sidecar.row_begin.assign(tensor.rows + 1, 0);
-  const std::uint32_t d = tensor.vector_size;
   for (std::size_t i = 0; i < count; ++i) {
-    constexpr std::size_t kAhead = 32;  // every index is in a line of its own
-    if (i + kAhead < count && tensor.index_format == IndexFormat::kU8) {
-      const auto next = static_cast<std::uint64_t>(tensor.sidecar_positions[i + kAhead]);
-      __builtin_prefetch(tensor.indices.data() + next / d);
-    }
     const auto position = static_cast<std::uint64_t>(tensor.sidecar_positions[i]);
     const std::uint64_t column = position % tensor.columns;
+    const std::uint32_t d = tensor.vector_size;
     const std::size_t entry = index_at(tensor, position / d);
     ++sidecar.row_begin[position / tensor.columns + 1];
     sidecar.rows.push_back(static_cast<std::uint32_t>(position / tensor.columns));
