@@ -86,7 +86,7 @@ void patch_panels(const State& state, std::size_t row, std::size_t steps, std::s
     for (auto at = std::lower_bound(first, last, begin); at != last && *at < end; ++at) {
       const std::size_t column = *at - begin;
       panels[column / width * panel_size + step * width + column % width] =
-          sidecar.values[static_cast<std::size_t>(at - sidecar.columns.begin())];
+          state.tensor.sidecar_values[static_cast<std::size_t>(at - sidecar.columns.begin())];
     }
   }
 }

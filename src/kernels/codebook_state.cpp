@@ -94,23 +94,29 @@ void prepare_tables(CodebookMatrix::State& state, Precision precision) {
 }
 
 RowSidecar make_row_sidecar(const CompressedTensor& tensor) {
+  constexpr std::size_t kAhead = 32;  // indices lie far apart
   RowSidecar sidecar;
   const std::size_t count = tensor.sidecar_positions.size();
   if (count == 0) return sidecar;
-  sidecar.row_begin.assign(tensor.rows + 1, 0);
+  const auto position = [&](std::size_t i) {
+    return static_cast<std::uint64_t>(tensor.sidecar_positions[i]);
+  };
+  const std::uint32_t d = tensor.vector_size;
+  sidecar.row_begin.assign(tensor.rows + 1, count);
+  sidecar.rows.resize(count);
+  sidecar.columns.resize(count);
+  sidecar.deltas.resize(count);
+  std::size_t rows = 0;  // that have begun
   for (std::size_t i = 0; i < count; ++i) {
-    const auto position = static_cast<std::uint64_t>(tensor.sidecar_positions[i]);
-    const std::uint64_t column = position % tensor.columns;
-    const std::uint32_t d = tensor.vector_size;
-    const std::size_t entry = index_at(tensor, position / d);
-    ++sidecar.row_begin[position / tensor.columns + 1];
-    sidecar.rows.push_back(static_cast<std::uint32_t>(position / tensor.columns));
-    sidecar.columns.push_back(static_cast<std::uint32_t>(column));
-    sidecar.values.push_back(tensor.sidecar_values[i]);
-    sidecar.deltas.push_back(tensor.sidecar_values[i] - tensor.codebook[entry * d + position % d]);
-  }
-  for (std::size_t row = 0; row < tensor.rows; ++row) {
-    sidecar.row_begin[row + 1] += sidecar.row_begin[row];
+    if (i + kAhead < count) {
+      const std::uint64_t next = position(i + kAhead) / d / 2 * 2;
+      __builtin_prefetch(tensor.indices.data() + index_bytes(tensor.index_format, next));
+    }
+    for (; rows * tensor.columns <= position(i); ++rows) sidecar.row_begin[rows] = i;
+    sidecar.rows[i] = static_cast<std::uint32_t>(rows - 1);
+    sidecar.columns[i] = static_cast<std::uint32_t>(position(i) - (rows - 1) * tensor.columns);
+    const std::size_t entry = index_at(tensor, position(i) / d);
+    sidecar.deltas[i] = tensor.sidecar_values[i] - tensor.codebook[entry * d + position(i) % d];
   }
   return sidecar;
 }
@@ -138,7 +144,7 @@ void decode_stored_row(const CodebookMatrix::State& state, std::size_t row, std:
   const RowSidecar& sidecar = state.sidecar;
   if (sidecar.row_begin.empty()) return;
   for (std::uint64_t i = sidecar.row_begin[row]; i < sidecar.row_begin[row + 1]; ++i) {
-    out[sidecar.columns[i]] = sidecar.values[i];
+    out[sidecar.columns[i]] = state.tensor.sidecar_values[i];
   }
 }
 

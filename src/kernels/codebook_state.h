@@ -11,13 +11,11 @@
 
 namespace helix {
 
-// The outliers of a matrix row by row (CSR), with what they are and what they add to the codebook's
-// value.
+// Where the sidecar's values are, row by row (CSR), and what they add to the codebook's.
 struct RowSidecar {
   std::vector<std::uint64_t> row_begin;  // (rows + 1), or empty where there are none
   std::vector<std::uint32_t> rows;
   std::vector<std::uint32_t> columns;
-  std::vector<float> values;
   std::vector<float> deltas;
 };
 

@@ -39,7 +39,7 @@ void patch_panel(const CodebookMatrix::State& state, const PanelPiece& piece, st
       const std::size_t at = column / d - piece.index_begin;
       const std::size_t position = at / 64 * 64 + state.position_of[at % 64];
       const std::size_t step = position / 2 * state.kernels->panel_rows + row - piece.row_begin;
-      panel[step * 2 + position % 2] = encode(row, column, sidecar.values[i]);
+      panel[step * 2 + position % 2] = encode(row, column, state.tensor.sidecar_values[i]);
     }
   }
 }
