@@ -30,9 +30,8 @@ void for_batch(std::size_t batch, ThreadPool& pool, const std::function<void(std
 }  // namespace
 
 const float* scaled_input(const CodebookMatrix::State& state, const float* x, std::size_t batch,
-                          ThreadPool& pool) {
+                          Scratch& memory, ThreadPool& pool) {
   if (state.inverse_scales.empty()) return x;
-  thread_local Scratch memory;
   const std::size_t columns = state.columns();
   auto* scaled = memory.get<float>(batch * columns);
   const float* inverse = state.inverse_scales.data();
@@ -44,17 +43,16 @@ const float* scaled_input(const CodebookMatrix::State& state, const float* x, st
 }
 
 std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const float* x,
-                                    std::size_t batch, FixedUse use, ThreadPool& pool) {
-  thread_local Scratch value_memory;
-  thread_local Scratch scale_memory;
+                                    std::size_t batch, FixedUse use, InputMemory& memory,
+                                    ThreadPool& pool) {
   const KernelTable& kernels = *state.kernels;
   const std::size_t d = state.tensor.vector_size;
   const std::size_t index_columns = state.tensor.index_columns();
   const std::size_t blocks = padded(index_columns, kFixedBlock) / kFixedBlock;
   const std::size_t group = use == FixedUse::kRows ? kernels.row_group : kernels.panel_group;
   const std::size_t component_size = batch * blocks;
-  auto* values = value_memory.get<std::int16_t>(d * component_size * kFixedBlock);
-  auto* scales = scale_memory.get<float>(d * component_size);
+  auto* values = memory.values.get<std::int16_t>(d * component_size * kFixedBlock);
+  auto* scales = memory.scales.get<float>(d * component_size);
   const float* inverse = state.inverse_scales.empty() ? nullptr : state.inverse_scales.data();
   const auto prepare = [&](std::size_t n, std::size_t block, std::size_t component) {
     const std::size_t begin = block * kFixedBlock;
@@ -97,7 +95,7 @@ std::size_t plane_piece_begin(std::size_t index_columns, std::size_t number) {
 }
 
 std::vector<PlaneInput> plane_input(const CodebookMatrix::State& state, const float* x,
-                                    std::size_t batch, PlaneMemory& memory, ThreadPool& pool) {
+                                    std::size_t batch, InputMemory& memory, ThreadPool& pool) {
   constexpr std::size_t kBlockRows = 16;
   const std::size_t d = state.tensor.vector_size;
   const std::size_t index_columns = state.tensor.index_columns();

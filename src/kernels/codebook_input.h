@@ -10,29 +10,30 @@
 
 namespace helix {
 
-// x as the products want it. The pointers stay valid until the calling thread prepares the next x.
+// x as the products want it, in memory that the caller lends.
+struct InputMemory {
+  Scratch values;
+  Scratch scales;
+};
 
 // x divided by channel_scales: x itself where there are none.
 const float* scaled_input(const CodebookMatrix::State& state, const float* x, std::size_t batch,
-                          ThreadPool& pool);
+                          Scratch& memory, ThreadPool& pool);
 
 // One fixed-point input per component of the codebook's vectors.
 std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const float* x,
-                                    std::size_t batch, FixedUse use, ThreadPool& pool);
+                                    std::size_t batch, FixedUse use, InputMemory& memory,
+                                    ThreadPool& pool);
 
 // A row of indices in pieces for byte tiles, as even as whole blocks can be: where piece `number`
 // of plane_pieces() begins; the one past the last begins at the end of the row.
 std::size_t plane_pieces(std::size_t index_columns);
 std::size_t plane_piece_begin(std::size_t index_columns, std::size_t number);
 
-// x for byte tiles, in `memory`: the pieces of every component of the codebook's vectors, one
-// component after the other.
-struct PlaneMemory {
-  Scratch values;
-  Scratch scales;
-};
+// x for byte tiles: the pieces of every component of the codebook's vectors, one component after
+// the other.
 std::vector<PlaneInput> plane_input(const CodebookMatrix::State& state, const float* x,
-                                    std::size_t batch, PlaneMemory& memory, ThreadPool& pool);
+                                    std::size_t batch, InputMemory& memory, ThreadPool& pool);
 
 // s * Vt x (batch, rank) of the low-rank part that old files have; empty where there is none. `x`
 // is scaled.

@@ -50,17 +50,30 @@ std::size_t CodebookMatrix::columns() const noexcept { return state_->columns();
 const CompressedTensor& CodebookMatrix::tensor() const noexcept { return state_->tensor; }
 bool CodebookMatrix::fixed_point() const noexcept { return state_->fixed; }
 
+namespace {
+
+void check_sizes(const CodebookMatrix& matrix, std::size_t x_size, std::size_t batch,
+                 std::size_t y_size) {
+  if (x_size == batch * matrix.columns() && y_size == batch * matrix.rows()) return;
+  throw_error(ErrorCode::kInvalidArgument, "batch of ", batch, " times a [", matrix.rows(), ", ",
+              matrix.columns(), "] matrix: x has ", x_size, " numbers and y ", y_size);
+}
+
+bool by_fixed_rows(const CodebookMatrix::State& state, std::size_t batch) {
+  return state.fixed && batch <= state.kernels->row_batch;
+}
+
+}  // namespace
+
 void CodebookMatrix::multiply(std::span<const float> x, std::size_t batch, std::span<float> y,
                               ThreadPool& pool) const {
-  if (x.size() != batch * columns() || y.size() != batch * rows()) {
-    throw_error(ErrorCode::kInvalidArgument, "batch of ", batch, " times a [", rows(), ", ",
-                columns(), "] matrix: x has ", x.size(), " numbers and y ", y.size());
-  }
+  check_sizes(*this, x.size(), batch, y.size());
   if (batch == 0) return;
   const State& state = *state_;
-  const bool panels = batch > (state.fixed ? state.kernels->row_batch : kMaxRowBatch);
-  if (state.fixed && !panels) {
-    fixed_row_product(state, x.data(), batch, y.data(), pool);
+  const bool panels = batch > kMaxRowBatch;
+  if (by_fixed_rows(state, batch)) {
+    const CodebookProduct product = {this, y};
+    fixed_row_products({&product, 1}, x.data(), batch, pool);
   } else if (state.fixed && state.kernels->plane_multiply != nullptr) {
     plane_tile_product(state, x.data(), batch, y.data(), pool);
   } else if (state.fixed && state.kernels->fixed_panel != nullptr) {
@@ -74,6 +87,21 @@ void CodebookMatrix::multiply(std::span<const float> x, std::size_t batch, std::
   }
 }
 
+void multiply_together(std::span<const CodebookProduct> products, std::span<const float> x,
+                       std::size_t batch, ThreadPool& pool) {
+  for (const CodebookProduct& product : products) {
+    check_sizes(*product.matrix, x.size(), batch, product.y.size());
+  }
+  if (batch > 0 && std::ranges::all_of(products, [&](const CodebookProduct& product) {
+        return by_fixed_rows(product.matrix->state(), batch);
+      })) {
+    return fixed_row_products(products, x.data(), batch, pool);
+  }
+  for (const CodebookProduct& product : products) {
+    product.matrix->multiply(x, batch, product.y, pool);
+  }
+}
+
 bool multiply_gated(const CodebookMatrix& gate, const CodebookMatrix& up, std::span<const float> x,
                     std::size_t batch, std::span<float> y, ThreadPool& pool) {
   const auto one_shape = [](const CompressedTensor& a, const CompressedTensor& b) {
@@ -83,10 +111,7 @@ bool multiply_gated(const CodebookMatrix& gate, const CodebookMatrix& up, std::s
     return state.fixed && state.kernels->plane_multiply != nullptr && state.bias.empty() &&
            state.tensor.svd_rank == 0;
   };
-  if (x.size() != batch * gate.columns() || y.size() != batch * gate.rows()) {
-    throw_error(ErrorCode::kInvalidArgument, "batch of ", batch, " times two [", gate.rows(), ", ",
-                gate.columns(), "] matrices: x has ", x.size(), " numbers and y ", y.size());
-  }
+  check_sizes(gate, x.size(), batch, y.size());
   if (batch <= kMaxRowBatch || !one_shape(gate.tensor(), up.tensor()) || !suits(gate.state()) ||
       !suits(up.state())) {
     return false;

@@ -237,6 +237,42 @@ TEST(CodebookMatmul, ThreadsDoNotChangeTheResult) {
   }
 }
 
+// Matrices of different heights, scales, tables and paths: each result to the bit that of its own.
+TEST(CodebookMatmul, TogetherAsAlone) {
+  ThreadPool pool(3);
+  for (const Isa isa : available_isas()) {
+    const auto matrix = [&](const TensorShape& shape, std::vector<float> bias = {},
+                            Precision precision = Precision::kBf16) {
+      return CodebookMatrix(make_tensor(shape, 11), std::move(bias),
+                            {.precision = precision, .isa = isa});
+    };
+    std::vector<CodebookMatrix> fixed;
+    fixed.push_back(matrix({.rows = 700, .columns = 330, .sidecar = true, .channel_scales = true}));
+    fixed.push_back(matrix({.rows = 1, .columns = 330, .curve = Curve::kSmooth}, {0.5F}));
+    fixed.push_back(matrix({.rows = 90, .columns = 330, .channel_scales = true, .svd_rank = 2}));
+    std::vector<CodebookMatrix> mixed;
+    mixed.push_back(matrix({.rows = 40, .columns = 330}));
+    mixed.push_back(matrix({.rows = 41, .columns = 330}, {}, Precision::kF32));
+    for (const auto* matrices : {&fixed, &mixed}) {
+      for (const std::size_t batch : {0UL, 1UL, 5UL, 16UL, 40UL}) {
+        const auto x = gaussian(batch * 330, 3);
+        std::vector<std::vector<float>> alone;
+        std::vector<std::vector<float>> together;
+        std::vector<CodebookProduct> products;
+        for (const CodebookMatrix& one : *matrices) {
+          one.multiply(x, batch, alone.emplace_back(batch * one.rows()), pool);
+          together.emplace_back(batch * one.rows());
+        }
+        for (std::size_t i = 0; i < matrices->size(); ++i) {
+          products.push_back({&(*matrices)[i], together[i]});
+        }
+        multiply_together(products, x, batch, pool);
+        EXPECT_EQ(alone, together) << isa_name(isa) << " batch " << batch;
+      }
+    }
+  }
+}
+
 // One shape, no bias: done in one go exactly where there are tiles, and refused before anything is
 // written elsewhere and for other operands.
 TEST(CodebookMatmul, GateAndUp) {
@@ -284,6 +320,11 @@ TEST(CodebookMatmul, WrongSizesAreRefused) {
   EXPECT_EQ(code_of([&] { matrix.multiply(x, 1, y, pool); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { multiply_gated(matrix, matrix, x, 1, y, pool); }),
             ErrorCode::kInvalidArgument);
+  std::vector<float> right(4, 7.0F);
+  const CodebookProduct products[] = {{&matrix, right}, {&matrix, y}};
+  EXPECT_EQ(code_of([&] { multiply_together(products, x, 1, pool); }),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(right, std::vector<float>(4, 7.0F));
   EXPECT_EQ(code_of([&] { CodebookMatrix(make_tensor(shape, 1), {1.0F}); }),
             ErrorCode::kInvalidArgument);
   CompressedTensor cut = make_tensor(shape, 1);

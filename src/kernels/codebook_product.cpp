@@ -1,6 +1,8 @@
 #include "kernels/codebook_product.h"
 
 #include <algorithm>
+#include <deque>
+#include <vector>
 
 #include "kernels/codebook_input.h"
 #include "kernels/product_tile.h"
@@ -45,29 +47,50 @@ PanelMemory& panel_memory() {
 
 }  // namespace
 
-void fixed_row_product(const State& state, const float* x, std::size_t batch, float* y,
-                       ThreadPool& pool) {
-  const auto inputs = fixed_input(state, x, batch, FixedUse::kRows, pool);
-  const bool exact = !state.sidecar.row_begin.empty() || state.tensor.svd_rank > 0;
-  const float* scaled = exact ? scaled_input(state, x, batch, pool) : x;
-  const auto low_rank = low_rank_input(state, scaled, batch);
-  const std::size_t index_columns = state.tensor.index_columns();
-  for_row_parts(state.rows(), index_columns, pool, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t j = 0; j < inputs.size(); ++j) {
+void fixed_row_products(std::span<const CodebookProduct> products, const float* x,
+                        std::size_t batch, ThreadPool& pool) {
+  struct Memory {
+    InputMemory fixed;
+    Scratch scaled;
+  };
+  struct Input {
+    std::vector<FixedInput> fixed;
+    const float* scaled;
+    std::vector<double> low_rank;
+  };
+  thread_local std::deque<Memory> memories;
+  while (memories.size() < products.size()) memories.emplace_back();
+  std::vector<Input> inputs;
+  std::vector<RowsOfBytes> sizes;
+  for (std::size_t i = 0; i < products.size(); ++i) {
+    const State& state = products[i].matrix->state();
+    const bool exact = !state.sidecar.row_begin.empty() || state.tensor.svd_rank > 0;
+    const float* scaled = exact ? scaled_input(state, x, batch, memories[i].scaled, pool) : x;
+    inputs.push_back({fixed_input(state, x, batch, FixedUse::kRows, memories[i].fixed, pool),
+                      scaled, low_rank_input(state, scaled, batch)});
+    sizes.push_back({state.rows(), state.tensor.index_columns()});
+  }
+  for_row_parts(sizes, pool, [&](std::size_t i, std::size_t begin, std::size_t end) {
+    const State& state = products[i].matrix->state();
+    const Input& input = inputs[i];
+    float* y = products[i].y.data();
+    for (std::size_t j = 0; j < input.fixed.size(); ++j) {
       state.kernels->fixed_rows(state.row_tables.components[j], index_bytes_of(state),
-                                index_columns, begin, end, inputs[j], j > 0, y, state.rows());
+                                state.tensor.index_columns(), begin, end, input.fixed[j], j > 0, y,
+                                state.rows());
     }
-    add_sidecar(state, scaled, begin, end, batch, y);
-    add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
+    add_sidecar(state, input.scaled, begin, end, batch, y);
+    add_bias_and_low_rank(state, input.low_rank, begin, end, batch, y);
   });
 }
 
 void lookup_row_product(const State& state, const float* x, std::size_t batch, float* y,
                         ThreadPool& pool) {
   thread_local Scratch memory;
+  thread_local Scratch scaled_memory;
   const std::size_t columns = state.columns();
   const std::size_t stride = (columns + kFixedBlock - 1) / kFixedBlock * kFixedBlock;
-  const float* scaled = scaled_input(state, x, batch, pool);
+  const float* scaled = scaled_input(state, x, batch, scaled_memory, pool);
   const auto low_rank = low_rank_input(state, scaled, batch);
   auto* ordered = memory.get<float>(batch * stride);
   for (std::size_t n = 0; n < batch; ++n) {
@@ -83,7 +106,8 @@ void lookup_row_product(const State& state, const float* x, std::size_t batch, f
 
 void f32_row_product(const State& state, const float* x, std::size_t batch, float* y,
                      ThreadPool& pool) {
-  const float* scaled = scaled_input(state, x, batch, pool);
+  thread_local Scratch scaled_memory;
+  const float* scaled = scaled_input(state, x, batch, scaled_memory, pool);
   const auto low_rank = low_rank_input(state, scaled, batch);
   const std::size_t columns = state.columns();
   for_row_parts(state.rows(), columns, pool, [&](std::size_t begin, std::size_t end) {
@@ -102,7 +126,8 @@ void f32_row_product(const State& state, const float* x, std::size_t batch, floa
 
 void f32_tile_product(const State& state, const float* x, std::size_t batch, float* y,
                       ThreadPool& pool) {
-  const float* scaled = scaled_input(state, x, batch, pool);
+  thread_local Scratch scaled_memory;
+  const float* scaled = scaled_input(state, x, batch, scaled_memory, pool);
   const auto low_rank = low_rank_input(state, scaled, batch);
   const KernelTable& kernels = *state.kernels;
   const std::size_t columns = state.columns();

@@ -11,8 +11,8 @@ namespace helix {
 // checked.
 
 // Row by row, for small batches.
-void fixed_row_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
-                       float* y, ThreadPool& pool);
+void fixed_row_products(std::span<const CodebookProduct> products, const float* x,
+                        std::size_t batch, ThreadPool& pool);
 // F32 straight from codes, where state.half_tables are prepared.
 void lookup_row_product(const CodebookMatrix::State& state, const float* x, std::size_t batch,
                         float* y, ThreadPool& pool);

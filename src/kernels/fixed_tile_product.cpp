@@ -126,10 +126,12 @@ class TileTask {
 
 void fixed_tile_product(const State& state, const float* x, std::size_t batch, float* y,
                         ThreadPool& pool) {
-  const auto inputs = fixed_input(state, x, batch, FixedUse::kPanel, pool);
-  const bool low_rank_part = state.tensor.svd_rank > 0;
-  const auto low_rank =
-      low_rank_input(state, low_rank_part ? scaled_input(state, x, batch, pool) : x, batch);
+  thread_local InputMemory memory;
+  thread_local Scratch scaled_memory;
+  const auto inputs = fixed_input(state, x, batch, FixedUse::kPanel, memory, pool);
+  const float* scaled =
+      state.tensor.svd_rank > 0 ? scaled_input(state, x, batch, scaled_memory, pool) : x;
+  const auto low_rank = low_rank_input(state, scaled, batch);
   const auto run = [&](std::size_t begin, std::size_t end) {
     TileTask task(state, begin, end);
     for (std::size_t first = 0; first < batch; first += kBatchAtOnce) {

@@ -185,7 +185,7 @@ void for_tasks(std::size_t rows, std::size_t most, std::size_t batch, ThreadPool
 
 void plane_tile_product(const State& state, const float* x, std::size_t batch, float* y,
                         ThreadPool& pool) {
-  thread_local PlaneMemory memory;
+  thread_local InputMemory memory;
   const auto pieces = plane_input(state, x, batch, memory, pool);
   const Source source{&state, &pieces};
   for_tasks(state.rows(), kMostPanels, batch, pool,
@@ -193,7 +193,9 @@ void plane_tile_product(const State& state, const float* x, std::size_t batch, f
               PlaneTask({&source, 1}, begin, end, first, count).store(y + first * state.rows());
             });
   if (state.bias.empty() && state.tensor.svd_rank == 0) return;
-  const auto low_rank = low_rank_input(state, scaled_input(state, x, batch, pool), batch);
+  thread_local Scratch scaled_memory;
+  const auto low_rank =
+      low_rank_input(state, scaled_input(state, x, batch, scaled_memory, pool), batch);
   for_panels(state.rows(), kPanelRows, pool, [&](std::size_t begin, std::size_t end) {
     add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
   });
@@ -201,7 +203,7 @@ void plane_tile_product(const State& state, const float* x, std::size_t batch, f
 
 void plane_gated_product(const State& gate, const State& up, const float* x, std::size_t batch,
                          float* y, ThreadPool& pool) {
-  thread_local PlaneMemory memory[2];
+  thread_local InputMemory memory[2];
   const auto gate_pieces = plane_input(gate, x, batch, memory[0], pool);
   const bool shared = gate.inverse_scales == up.inverse_scales;
   const auto up_pieces = shared ? gate_pieces : plane_input(up, x, batch, memory[1], pool);

@@ -8,36 +8,51 @@
 
 namespace helix {
 
-namespace {
-
-// Calls task(begin, end) for parts of [0, count) that shrink with what is left, within bounds.
-void for_shrinking_parts(std::size_t count, std::size_t least, std::size_t most, ThreadPool& pool,
-                         const std::function<void(std::size_t, std::size_t)>& task) {
-  std::vector<std::size_t> ends = {0};
-  while (ends.back() < count) {
-    const std::size_t left = count - ends.back();
-    const std::size_t share = std::clamp(left / (2 * pool.thread_count()), least, most);
-    ends.push_back(ends.back() + std::min(left, share));
+void for_row_parts(std::span<const RowsOfBytes> matrices, ThreadPool& pool,
+                   const std::function<void(std::size_t, std::size_t, std::size_t)>& task) {
+  constexpr std::size_t kLeastBytes = std::size_t{1} << 17;
+  constexpr std::size_t kLeastRows = 4;
+  struct Part {
+    std::size_t matrix, begin, end;
+  };
+  std::vector<Part> parts;
+  std::size_t bytes_left = 0;
+  for (const RowsOfBytes& matrix : matrices) bytes_left += matrix.rows * matrix.row_bytes;
+  for (std::size_t i = 0; i < matrices.size(); ++i) {
+    const std::size_t row_bytes = std::max<std::size_t>(1, matrices[i].row_bytes);
+    for (std::size_t begin = 0; begin < matrices[i].rows;) {
+      const std::size_t share = std::max(kLeastBytes, bytes_left / (2 * pool.thread_count()));
+      const std::size_t rows =
+          std::min(matrices[i].rows - begin, std::max(kLeastRows, share / row_bytes));
+      parts.push_back({i, begin, begin + rows});
+      begin += rows;
+      bytes_left -= std::min(bytes_left, rows * row_bytes);
+    }
   }
-  pool.run(ends.size() - 1, [&](std::size_t part) { task(ends[part], ends[part + 1]); });
+  pool.run(parts.size(),
+           [&](std::size_t part) { task(parts[part].matrix, parts[part].begin, parts[part].end); });
 }
-
-}  // namespace
 
 void for_row_parts(std::size_t rows, std::size_t row_bytes, ThreadPool& pool,
                    const std::function<void(std::size_t, std::size_t)>& task) {
-  constexpr std::size_t kLeastBytes = std::size_t{1} << 17;
-  const std::size_t least =
-      std::max<std::size_t>(4, kLeastBytes / std::max<std::size_t>(1, row_bytes));
-  for_shrinking_parts(rows, least, std::max(least, rows), pool, task);
+  const RowsOfBytes matrix = {rows, row_bytes};
+  for_row_parts(std::span(&matrix, 1), pool,
+                [&](std::size_t, std::size_t begin, std::size_t end) { task(begin, end); });
 }
 
 void for_panel_groups(std::size_t rows, std::size_t panel_rows, std::size_t most, ThreadPool& pool,
                       const std::function<void(std::size_t, std::size_t)>& task) {
-  for_shrinking_parts((rows - 1) / panel_rows + 1, 1, most, pool,
-                      [&](std::size_t begin, std::size_t end) {
-                        task(begin * panel_rows, std::min(rows, end * panel_rows));
-                      });
+  const std::size_t panels = (rows - 1) / panel_rows + 1;
+  std::vector<std::size_t> ends = {0};
+  while (ends.back() < panels) {
+    const std::size_t left = panels - ends.back();
+    const std::size_t share =
+        std::clamp<std::size_t>(left / (2 * pool.thread_count()), 1, most);
+    ends.push_back(ends.back() + std::min(left, share));
+  }
+  pool.run(ends.size() - 1, [&](std::size_t part) {
+    task(ends[part] * panel_rows, std::min(rows, ends[part + 1] * panel_rows));
+  });
 }
 
 void for_panels(std::size_t rows, std::size_t step, ThreadPool& pool,

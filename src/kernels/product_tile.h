@@ -14,9 +14,15 @@ namespace helix {
 
 inline constexpr std::size_t kColumnsAtOnce = 256;  // of an F32 panel: 32 KiB
 
-// Calls task(begin, end) for parts of [0, rows): large ones first, because every start of a stream
-// costs about a microsecond of memory latency, then smaller ones down to 128 KiB of weights, so
-// that all threads end together.
+struct RowsOfBytes {
+  std::size_t rows;
+  std::size_t row_bytes;
+};
+// Calls task(i, begin, end) for parts of [0, rows) of the i-th matrix: large ones first, because
+// every start of a stream costs about a microsecond of memory latency, then smaller ones down to
+// 128 KiB of weights, so that all threads end together.
+void for_row_parts(std::span<const RowsOfBytes> matrices, ThreadPool& pool,
+                   const std::function<void(std::size_t, std::size_t, std::size_t)>& task);
 void for_row_parts(std::size_t rows, std::size_t row_bytes, ThreadPool& pool,
                    const std::function<void(std::size_t, std::size_t)>& task);
 

@@ -46,9 +46,8 @@ void AttentionBlock::run(std::span<const float> x, const TokenBatch& batch, std:
   const auto queries = query_memory.span<float>(batch.rows * query_.rows());
   const auto keys = key_memory.span<float>(batch.rows * key_.rows());
   const auto values = value_memory.span<float>(batch.rows * value_.rows());
-  query_.multiply(x, batch.rows, queries, pool);
-  key_.multiply(x, batch.rows, keys, pool);
-  value_.multiply(x, batch.rows, values, pool);
+  const LinearProduct products[] = {{&query_, queries}, {&key_, keys}, {&value_, values}};
+  multiply_together(products, x, batch.rows, pool);
   rotate(batch, shape_.query_heads, queries, pool);
   rotate(batch, shape_.key_heads, keys, pool);
   attend(queries, keys, values, batch, queries, pool);

@@ -23,8 +23,8 @@ void FeedForward::run(std::span<const float> x, std::size_t rows, std::span<floa
   if (!gate_.multiply_gated(up_, x, rows, gate, pool)) {
     thread_local Scratch up_memory;
     const auto up = up_memory.span<float>(rows * width);
-    gate_.multiply(x, rows, gate, pool);
-    up_.multiply(x, rows, up, pool);
+    const LinearProduct products[] = {{&gate_, gate}, {&up_, up}};
+    multiply_together(products, x, rows, pool);
     split_rows(rows, pool, [&](std::size_t begin, std::size_t end) {
       const std::span<float> part = gate.subspan(begin * width, (end - begin) * width);
       silu_multiply(part, up.subspan(begin * width, part.size()), part);

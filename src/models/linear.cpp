@@ -27,10 +27,21 @@ void Linear::multiply(std::span<const float> x, std::size_t batch, std::span<flo
 
 bool Linear::multiply_gated(const Linear& up, std::span<const float> x, std::size_t batch,
                             std::span<float> y, ThreadPool& pool) const {
-  const auto* gate_codes = std::get_if<CodebookMatrix>(&matrix_);
-  const auto* up_codes = std::get_if<CodebookMatrix>(&up.matrix_);
-  return gate_codes != nullptr && up_codes != nullptr &&
-         helix::multiply_gated(*gate_codes, *up_codes, x, batch, y, pool);
+  return codes() != nullptr && up.codes() != nullptr &&
+         helix::multiply_gated(*codes(), *up.codes(), x, batch, y, pool);
+}
+
+void multiply_together(std::span<const LinearProduct> products, std::span<const float> x,
+                       std::size_t batch, ThreadPool& pool) {
+  std::vector<CodebookProduct> coded;
+  for (const auto& [linear, y] : products) {
+    if (linear->codes() != nullptr) {
+      coded.push_back({linear->codes(), y});
+    } else {
+      linear->multiply(x, batch, y, pool);
+    }
+  }
+  multiply_together(coded, x, batch, pool);
 }
 
 }  // namespace helix

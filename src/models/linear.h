@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <variant>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "kernels/codebook_matmul.h"
@@ -30,8 +31,20 @@ class Linear {
   bool multiply_gated(const Linear& up, std::span<const float> x, std::size_t batch,
                       std::span<float> y, ThreadPool& pool) const;
 
+  // Null where the weight is dense.
+  const CodebookMatrix* codes() const { return std::get_if<CodebookMatrix>(&matrix_); }
+
  private:
   std::variant<DenseMatrix, CodebookMatrix> matrix_;
 };
+
+// One of several products of the same x: x (batch, columns) to y (batch, rows).
+struct LinearProduct {
+  const Linear* linear;
+  std::span<float> y;
+};
+// Every y as Linear::multiply() gives it, in one go where that is faster.
+void multiply_together(std::span<const LinearProduct> products, std::span<const float> x,
+                       std::size_t batch, ThreadPool& pool);
 
 }  // namespace helix
