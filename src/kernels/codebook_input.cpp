@@ -27,18 +27,25 @@ void for_batch(std::size_t batch, ThreadPool& pool, const std::function<void(std
   });
 }
 
+void scale_row(const CodebookMatrix::State& state, const float* x, float* scaled) {
+  const auto& inverse = state.inverse_scales;
+  if (inverse.empty()) {
+    std::copy_n(x, state.columns(), scaled);
+    return;
+  }
+  for (std::size_t i = 0; i < inverse.size(); ++i) scaled[i] = x[i] * inverse[i];
+}
+
 }  // namespace
 
 const float* scaled_input(const CodebookMatrix::State& state, const float* x, std::size_t batch,
-                          Scratch& memory, ThreadPool& pool) {
+                          ThreadPool& pool) {
   if (state.inverse_scales.empty()) return x;
+  thread_local Scratch memory;
   const std::size_t columns = state.columns();
   auto* scaled = memory.get<float>(batch * columns);
-  const float* inverse = state.inverse_scales.data();
-  for_batch(batch, pool, [&](std::size_t n) {
-    for (std::size_t i = 0; i < columns; ++i)
-      scaled[n * columns + i] = x[n * columns + i] * inverse[i];
-  });
+  for_batch(batch, pool,
+            [&](std::size_t n) { scale_row(state, x + n * columns, scaled + n * columns); });
   return scaled;
 }
 
@@ -135,12 +142,14 @@ std::vector<double> low_rank_input(const CodebookMatrix::State& state, const flo
   const CompressedTensor& tensor = state.tensor;
   const std::size_t rank = tensor.svd_rank;
   std::vector<double> coefficients(batch * rank);
-  for (std::size_t n = 0; n < batch; ++n) {
+  std::vector<float> scaled(rank > 0 ? tensor.columns : 0);
+  for (std::size_t n = 0; n < batch && rank > 0; ++n) {
+    scale_row(state, x + n * tensor.columns, scaled.data());
     for (std::size_t k = 0; k < rank; ++k) {
       const float* direction = tensor.svd_vt.data() + k * tensor.columns;
       double sum = 0.0;
       for (std::size_t i = 0; i < tensor.columns; ++i) {
-        sum += static_cast<double>(direction[i]) * x[n * tensor.columns + i];
+        sum += static_cast<double>(direction[i]) * scaled[i];
       }
       coefficients[n * rank + k] = sum * tensor.svd_s[k];
     }

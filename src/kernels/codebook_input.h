@@ -10,15 +10,16 @@
 
 namespace helix {
 
-// x as the products want it, in memory that the caller lends.
+// x divided by channel_scales: x itself where there are none. Valid until the calling thread scales
+// the next x.
+const float* scaled_input(const CodebookMatrix::State& state, const float* x, std::size_t batch,
+                          ThreadPool& pool);
+
+// What the functions below return lies in memory that the caller lends.
 struct InputMemory {
   Scratch values;
   Scratch scales;
 };
-
-// x divided by channel_scales: x itself where there are none.
-const float* scaled_input(const CodebookMatrix::State& state, const float* x, std::size_t batch,
-                          Scratch& memory, ThreadPool& pool);
 
 // One fixed-point input per component of the codebook's vectors.
 std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const float* x,
@@ -35,8 +36,8 @@ std::size_t plane_piece_begin(std::size_t index_columns, std::size_t number);
 std::vector<PlaneInput> plane_input(const CodebookMatrix::State& state, const float* x,
                                     std::size_t batch, InputMemory& memory, ThreadPool& pool);
 
-// s * Vt x (batch, rank) of the low-rank part that old files have; empty where there is none. `x`
-// is scaled.
+// s * Vt x (batch, rank) of the low-rank part that old files have, x divided by channel_scales;
+// empty where there is none.
 std::vector<double> low_rank_input(const CodebookMatrix::State& state, const float* x,
                                    std::size_t batch);
 

@@ -17,17 +17,20 @@ const std::uint8_t* index_bytes_of(const State& state) {
   return reinterpret_cast<const std::uint8_t*>(state.tensor.indices.data());
 }
 
-// What the outliers of rows [begin, end) add to the codebook's product. `x` is scaled.
+// What the outliers of rows [begin, end) add to the codebook's product.
 void add_sidecar(const State& state, const float* x, std::size_t begin, std::size_t end,
                  std::size_t batch, float* y) {
   const RowSidecar& sidecar = state.sidecar;
   if (sidecar.row_begin.empty()) return;
+  const float* inverse = state.inverse_scales.empty() ? nullptr : state.inverse_scales.data();
   // One after the other, not row by row: processors guess badly how many a row has.
   for (std::size_t n = 0; n < batch; ++n) {
     const float* from = x + n * state.columns();
     float* to = y + n * state.rows();
     for (std::uint64_t i = sidecar.row_begin[begin]; i < sidecar.row_begin[end]; ++i) {
-      to[sidecar.rows[i]] += sidecar.deltas[i] * from[sidecar.columns[i]];
+      const std::uint32_t column = sidecar.columns[i];
+      const float scaled = inverse == nullptr ? from[column] : from[column] * inverse[column];
+      to[sidecar.rows[i]] += sidecar.deltas[i] * scaled;
     }
   }
 }
@@ -49,25 +52,18 @@ PanelMemory& panel_memory() {
 
 void fixed_row_products(std::span<const CodebookProduct> products, const float* x,
                         std::size_t batch, ThreadPool& pool) {
-  struct Memory {
-    InputMemory fixed;
-    Scratch scaled;
-  };
   struct Input {
     std::vector<FixedInput> fixed;
-    const float* scaled;
     std::vector<double> low_rank;
   };
-  thread_local std::deque<Memory> memories;
+  thread_local std::deque<InputMemory> memories;
   while (memories.size() < products.size()) memories.emplace_back();
   std::vector<Input> inputs;
   std::vector<RowsOfBytes> sizes;
   for (std::size_t i = 0; i < products.size(); ++i) {
     const State& state = products[i].matrix->state();
-    const bool exact = !state.sidecar.row_begin.empty() || state.tensor.svd_rank > 0;
-    const float* scaled = exact ? scaled_input(state, x, batch, memories[i].scaled, pool) : x;
-    inputs.push_back({fixed_input(state, x, batch, FixedUse::kRows, memories[i].fixed, pool),
-                      scaled, low_rank_input(state, scaled, batch)});
+    inputs.push_back({fixed_input(state, x, batch, FixedUse::kRows, memories[i], pool),
+                      low_rank_input(state, x, batch)});
     sizes.push_back({state.rows(), state.tensor.index_columns()});
   }
   for_row_parts(sizes, pool, [&](std::size_t i, std::size_t begin, std::size_t end) {
@@ -79,7 +75,7 @@ void fixed_row_products(std::span<const CodebookProduct> products, const float* 
                                 state.tensor.index_columns(), begin, end, input.fixed[j], j > 0, y,
                                 state.rows());
     }
-    add_sidecar(state, input.scaled, begin, end, batch, y);
+    add_sidecar(state, x, begin, end, batch, y);
     add_bias_and_low_rank(state, input.low_rank, begin, end, batch, y);
   });
 }
@@ -87,11 +83,10 @@ void fixed_row_products(std::span<const CodebookProduct> products, const float* 
 void lookup_row_product(const State& state, const float* x, std::size_t batch, float* y,
                         ThreadPool& pool) {
   thread_local Scratch memory;
-  thread_local Scratch scaled_memory;
   const std::size_t columns = state.columns();
   const std::size_t stride = (columns + kFixedBlock - 1) / kFixedBlock * kFixedBlock;
-  const float* scaled = scaled_input(state, x, batch, scaled_memory, pool);
-  const auto low_rank = low_rank_input(state, scaled, batch);
+  const float* scaled = scaled_input(state, x, batch, pool);
+  const auto low_rank = low_rank_input(state, x, batch);
   auto* ordered = memory.get<float>(batch * stride);
   for (std::size_t n = 0; n < batch; ++n) {
     state.kernels->order_columns(scaled + n * columns, columns, ordered + n * stride);
@@ -99,16 +94,15 @@ void lookup_row_product(const State& state, const float* x, std::size_t batch, f
   for_row_parts(state.rows(), columns, pool, [&](std::size_t begin, std::size_t end) {
     state.kernels->lookup_rows(state.half_tables.components.data(), index_bytes_of(state), columns,
                                begin, end, ordered, batch, y, state.rows());
-    add_sidecar(state, scaled, begin, end, batch, y);
+    add_sidecar(state, x, begin, end, batch, y);
     add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
   });
 }
 
 void f32_row_product(const State& state, const float* x, std::size_t batch, float* y,
                      ThreadPool& pool) {
-  thread_local Scratch scaled_memory;
-  const float* scaled = scaled_input(state, x, batch, scaled_memory, pool);
-  const auto low_rank = low_rank_input(state, scaled, batch);
+  const float* scaled = scaled_input(state, x, batch, pool);
+  const auto low_rank = low_rank_input(state, x, batch);
   const std::size_t columns = state.columns();
   for_row_parts(state.rows(), columns, pool, [&](std::size_t begin, std::size_t end) {
     PanelMemory& memory = panel_memory();
@@ -126,9 +120,8 @@ void f32_row_product(const State& state, const float* x, std::size_t batch, floa
 
 void f32_tile_product(const State& state, const float* x, std::size_t batch, float* y,
                       ThreadPool& pool) {
-  thread_local Scratch scaled_memory;
-  const float* scaled = scaled_input(state, x, batch, scaled_memory, pool);
-  const auto low_rank = low_rank_input(state, scaled, batch);
+  const float* scaled = scaled_input(state, x, batch, pool);
+  const auto low_rank = low_rank_input(state, x, batch);
   const KernelTable& kernels = *state.kernels;
   const std::size_t columns = state.columns();
   const float* packed = packed_input(scaled, columns, batch, pool);

@@ -127,11 +127,8 @@ class TileTask {
 void fixed_tile_product(const State& state, const float* x, std::size_t batch, float* y,
                         ThreadPool& pool) {
   thread_local InputMemory memory;
-  thread_local Scratch scaled_memory;
   const auto inputs = fixed_input(state, x, batch, FixedUse::kPanel, memory, pool);
-  const float* scaled =
-      state.tensor.svd_rank > 0 ? scaled_input(state, x, batch, scaled_memory, pool) : x;
-  const auto low_rank = low_rank_input(state, scaled, batch);
+  const auto low_rank = low_rank_input(state, x, batch);
   const auto run = [&](std::size_t begin, std::size_t end) {
     TileTask task(state, begin, end);
     for (std::size_t first = 0; first < batch; first += kBatchAtOnce) {

@@ -193,9 +193,7 @@ void plane_tile_product(const State& state, const float* x, std::size_t batch, f
               PlaneTask({&source, 1}, begin, end, first, count).store(y + first * state.rows());
             });
   if (state.bias.empty() && state.tensor.svd_rank == 0) return;
-  thread_local Scratch scaled_memory;
-  const auto low_rank =
-      low_rank_input(state, scaled_input(state, x, batch, scaled_memory, pool), batch);
+  const auto low_rank = low_rank_input(state, x, batch);
   for_panels(state.rows(), kPanelRows, pool, [&](std::size_t begin, std::size_t end) {
     add_bias_and_low_rank(state, low_rank, begin, end, batch, y);
   });
