@@ -1,6 +1,9 @@
 #include "kernels/attention.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "base/message.h"
@@ -31,69 +34,192 @@ void check_shape(const AttentionShape& shape) {
   }
 }
 
-// Successive tokens of one sequence against one key head: what one task does.
+// Positions that one task reads where few tokens see many: so that threads share a long text. The
+// number of threads plays no role.
+constexpr std::size_t kPartPositions = 256;
+
+// Successive tokens of one sequence against one key head.
 struct Block {
   const AttentionSequence* sequence;
   std::size_t first_token;  // among all tokens
   std::size_t position;
   std::size_t tokens;
   std::size_t key_head;
+  std::size_t position_begin;  // what they see
+  std::size_t position_end;
+  std::size_t parts;        // that the positions fall into
+  std::size_t part_number;  // of the first of them among all parts that will be merged
 };
 
-std::vector<Block> make_blocks(const AttentionShape& shape,
-                               std::span<const AttentionSequence> sequences) {
-  const std::size_t tokens_at_once = kAttentionRows / (shape.query_heads / shape.key_heads);
+// What one thread does at once.
+struct Task {
+  std::size_t block;
+  std::size_t part;
+};
+
+struct Plan {
   std::vector<Block> blocks;
+  std::vector<Task> tasks;
+  std::size_t merged_parts = 0;
+};
+
+std::size_t part_begin(const Block& block, std::size_t part) {
+  const std::size_t count = block.position_end - block.position_begin;
+  const std::size_t tiles = (count + kAttentionTile - 1) / kAttentionTile;
+  return block.position_begin + std::min(count, tiles * part / block.parts * kAttentionTile);
+}
+
+Plan make_plan(const AttentionShape& shape, std::span<const AttentionSequence> sequences) {
+  const std::size_t tokens_at_once = kAttentionRows / (shape.query_heads / shape.key_heads);
+  Plan plan;
   std::size_t token = 0;
   for (const AttentionSequence& sequence : sequences) {
     for (std::size_t i = 0; i < sequence.tokens; i += tokens_at_once) {
       const std::size_t count = std::min(tokens_at_once, sequence.tokens - i);
+      const std::size_t position = sequence.position + i;
+      const std::size_t begin =
+          shape.window == 0 || position < shape.window ? 0 : position + 1 - shape.window;
+      const std::size_t end = position + count;
+      const bool few = sequence.tokens <= tokens_at_once;
+      const std::size_t parts = few ? (end - begin + kPartPositions - 1) / kPartPositions : 1;
       for (std::size_t head = 0; head < shape.key_heads; ++head) {
-        blocks.push_back({&sequence, token + i, sequence.position + i, count, head});
+        for (std::size_t part = 0; part < parts; ++part) {
+          plan.tasks.push_back({plan.blocks.size(), part});
+        }
+        plan.blocks.push_back({&sequence, token + i, position, count, head, begin, end, parts,
+                               plan.merged_parts});
+        if (parts > 1) plan.merged_parts += parts;
       }
     }
     token += sequence.tokens;
   }
   // The longest first, so that the last ones to end are short.
-  std::stable_sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) {
-    return a.position + a.tokens > b.position + b.tokens;
-  });
-  return blocks;
+  const auto length = [&](const Task& task) {
+    const Block& block = plan.blocks[task.block];
+    return (part_begin(block, task.part + 1) - part_begin(block, task.part)) * block.tokens;
+  };
+  std::stable_sort(plan.tasks.begin(), plan.tasks.end(),
+                   [&](const Task& a, const Task& b) { return length(a) > length(b); });
+  return plan;
 }
 
-void run_block(const KernelTable& kernels, const AttentionShape& shape, const Block& block,
-               const float* queries, float* out) {
-  thread_local Scratch memory;
-  const std::size_t group = shape.query_heads / shape.key_heads;
-  const KeyValueCache& cache = block.sequence->cache;
-  std::size_t offsets[kAttentionRows];
-  std::size_t positions[kAttentionRows];
-  for (std::size_t i = 0; i < block.tokens * group; ++i) {
-    const std::size_t head = block.key_head * group + i % group;
-    const std::size_t token = block.first_token + i / group;
-    offsets[i] = (token * shape.query_heads + head) * shape.head_dim;
-    positions[i] = block.position + i / group;
+// One pass over the blocks of a plan.
+class AttentionRun {
+ public:
+  AttentionRun(const AttentionShape& shape, const Plan& plan, const float* queries, float* out)
+      : kernels_(active_kernels()),
+        shape_(shape),
+        plan_(plan),
+        group_(shape.query_heads / shape.key_heads),
+        queries_(queries),
+        out_(out) {
+    thread_local Scratch memory;
+    parts_ = memory.get<float>(plan.merged_parts * part_size());
+    if (plan.merged_parts > 0) left_ = std::vector<std::atomic<std::size_t>>(plan.blocks.size());
+    for (std::size_t i = 0; i < left_.size(); ++i) left_[i] = plan.blocks[i].parts;
   }
-  const std::size_t head_bytes =
-      block.key_head * cache.capacity * shape.head_dim * dtype_bytes(cache.dtype);
-  AttentionTask task = {};
-  task.queries = queries;
-  task.out = out;
-  task.row_offset = offsets;
-  task.row_position = positions;
-  task.rows = block.tokens * group;
-  task.keys = cache.keys + head_bytes;
-  task.values = cache.values + head_bytes;
-  task.type = cache_type(cache.dtype);
-  task.head_dim = shape.head_dim;
-  const std::size_t first = block.position + 1;
-  task.position_begin = shape.window == 0 || first <= shape.window ? 0 : first - shape.window;
-  task.position_end = block.position + block.tokens;
-  task.window = shape.window;
-  task.scale = shape.scale;
-  task.scratch = memory.get<float>(attention_scratch(shape.head_dim));
-  kernels.attention(task);
-}
+
+  void run(const Task& task) {
+    const Block& block = plan_.blocks[task.block];
+    std::size_t offsets[kAttentionRows];
+    for (std::size_t i = 0; i < rows(block); ++i) offsets[i] = offset(block, i);
+    if (block.parts == 1) {
+      float maxima[kAttentionRows];
+      float totals[kAttentionRows];
+      attend(block, 0, offsets, {out_, maxima, totals}, offsets);
+      return;
+    }
+    std::size_t part_offsets[kAttentionRows];
+    for (std::size_t i = 0; i < rows(block); ++i) part_offsets[i] = i * shape_.head_dim;
+    attend(block, task.part, offsets, result(block, task.part), part_offsets);
+    if (left_[task.block].fetch_sub(1, std::memory_order_acq_rel) == 1) merge(block);
+  }
+
+ private:
+  struct Result {
+    float* out;
+    float* maxima;  // (kAttentionRows), as the totals
+    float* totals;
+  };
+
+  std::size_t part_size() const { return kAttentionRows * (shape_.head_dim + 2); }
+  std::size_t rows(const Block& block) const { return block.tokens * group_; }
+
+  // Where row i of the block lies in queries and out.
+  std::size_t offset(const Block& block, std::size_t i) const {
+    const std::size_t head = block.key_head * group_ + i % group_;
+    const std::size_t token = block.first_token + i / group_;
+    return (token * shape_.query_heads + head) * shape_.head_dim;
+  }
+
+  Result result(const Block& block, std::size_t part) const {
+    float* memory = parts_ + (block.part_number + part) * part_size();
+    return {memory + 2 * kAttentionRows, memory, memory + kAttentionRows};
+  }
+
+  void attend(const Block& block, std::size_t part, const std::size_t* query_offsets,
+              const Result& to, const std::size_t* out_offsets) const {
+    thread_local Scratch memory;
+    const KeyValueCache& cache = block.sequence->cache;
+    const std::size_t head_bytes =
+        block.key_head * cache.capacity * shape_.head_dim * dtype_bytes(cache.dtype);
+    std::size_t positions[kAttentionRows];
+    for (std::size_t i = 0; i < rows(block); ++i) positions[i] = block.position + i / group_;
+    kernels_.attention(
+        {.queries = queries_,
+         .query_offset = query_offsets,
+         .out = to.out,
+         .out_offset = out_offsets,
+         .maxima = to.maxima,
+         .totals = to.totals,
+         .row_position = positions,
+         .rows = rows(block),
+         .keys = cache.keys + head_bytes,
+         .values = cache.values + head_bytes,
+         .type = cache_type(cache.dtype),
+         .head_dim = shape_.head_dim,
+         .position_begin = part_begin(block, part),
+         .position_end = part_begin(block, part + 1),
+         .window = shape_.window,
+         .scale = shape_.scale,
+         .scratch = memory.get<float>(attention_scratch(shape_.head_dim))});
+  }
+
+  // Every part of a row counts by the sum its weights would have had beside the others'.
+  void merge(const Block& block) const {
+    for (std::size_t row = 0; row < rows(block); ++row) {
+      float* to = out_ + offset(block, row);
+      std::fill_n(to, shape_.head_dim, 0.0F);
+      float top = -std::numeric_limits<float>::infinity();
+      for (std::size_t part = 0; part < block.parts; ++part) {
+        top = std::max(top, result(block, part).maxima[row]);
+      }
+      const auto weight = [&](const Result& of) {
+        return of.totals[row] * std::exp(of.maxima[row] - top);
+      };
+      float total = 0.0F;
+      for (std::size_t part = 0; part < block.parts; ++part) {
+        total += weight(result(block, part));
+      }
+      for (std::size_t part = 0; part < block.parts; ++part) {
+        const Result from = result(block, part);
+        if (from.totals[row] == 0.0F) continue;  // it saw nothing
+        const float share = weight(from) / total;
+        const float* values = from.out + row * shape_.head_dim;
+        for (std::size_t i = 0; i < shape_.head_dim; ++i) to[i] += share * values[i];
+      }
+    }
+  }
+
+  const KernelTable& kernels_;
+  const AttentionShape& shape_;
+  const Plan& plan_;
+  std::size_t group_;
+  const float* queries_;
+  float* out_;
+  float* parts_;
+  std::vector<std::atomic<std::size_t>> left_;  // parts of every block that are not done
+};
 
 }  // namespace
 
@@ -141,11 +267,9 @@ void attention(const AttentionShape& shape, std::span<const AttentionSequence> s
     throw_error(ErrorCode::kInvalidArgument, "attention of ", tokens, " tokens: ", queries.size(),
                 " queries into ", out.size(), ", expected ", expected);
   }
-  const auto blocks = make_blocks(shape, sequences);
-  const KernelTable& kernels = active_kernels();
-  pool.run(blocks.size(), [&](std::size_t i) {
-    run_block(kernels, shape, blocks[i], queries.data(), out.data());
-  });
+  const Plan plan = make_plan(shape, sequences);
+  AttentionRun run(shape, plan, queries.data(), out.data());
+  pool.run(plan.tasks.size(), [&](std::size_t i) { run.run(plan.tasks[i]); });
 }
 
 }  // namespace helix

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <memory>
 
 #include "helix/error.h"
@@ -129,6 +130,34 @@ TEST(Attention, HeadSizesThatFillNothing) {
   for (const std::size_t head_dim : {1U, 8U, 20U, 80U, 96U, 128U}) {
     expect_attention({.query_heads = 6, .key_heads = 2, .head_dim = head_dim}, DType::kF32,
                      {{3, 40}});
+  }
+}
+
+// Few tokens after many are done in parts of the positions, which are merged.
+TEST(Attention, LongTexts) {
+  for (const DType dtype : {DType::kF32, DType::kF16}) {
+    expect_attention({.query_heads = 6, .key_heads = 2, .head_dim = 40}, dtype,
+                     {{1000, 1}, {255, 1}, {256, 1}, {257, 2}, {700, 21}, {600, 22}});
+  }
+  for (const std::size_t window : {1U, 300U, 512U}) {
+    expect_attention({.query_heads = 4, .key_heads = 2, .head_dim = 32, .window = window},
+                     DType::kF32, {{900, 1}, {511, 3}, {513, 30}});
+  }
+}
+
+TEST(Attention, NumbersThatAreNotFiniteShowInTheirRow) {
+  const AttentionShape shape{.query_heads = 2, .key_heads = 1, .head_dim = 8, .scale = 1.0F};
+  const TestCache cache(shape, DType::kF32, 700, 1);
+  ThreadPool pool(2);
+  const AttentionSequence sequence = {cache.cache(), 699, 1};
+  for (const Isa isa : available_isas()) {
+    const IsaOverride with(isa);
+    auto queries = gaussian(16, 3);
+    queries[3] = std::numeric_limits<float>::quiet_NaN();
+    std::vector<float> out(16);
+    attention(shape, std::span(&sequence, 1), queries, out, pool);
+    EXPECT_TRUE(std::isnan(out[0])) << isa_name(isa);
+    EXPECT_TRUE(std::isfinite(out[8])) << isa_name(isa);
   }
 }
 

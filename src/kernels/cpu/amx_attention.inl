@@ -99,18 +99,16 @@ static void tile_attention_of(const AttentionTask& task) {
   auto* weights = reinterpret_cast<std::uint16_t*>(take(kAttentionRows * kAttentionTile));
   float* sums = take(kAttentionRows * padded);
   float* scores = take(kAttentionRows * kAttentionTile);
-  float* maxima = take(kAttentionRows);
-  float* totals = take(kAttentionRows);
   for (std::size_t row = 0; row < rows; ++row) {
     const auto* from = reinterpret_cast<const std::byte*>(
-        task.queries + task.row_offset[row < task.rows ? row : 0]);
+        task.queries + task.query_offset[row < task.rows ? row : 0]);
     for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
       store_left(split(load_columns<WeightType::kF32>(from, chunk * 32, task.head_dim),
                        load_columns<WeightType::kF32>(from, chunk * 32 + 16, task.head_dim)),
                  row, blocks, chunks, chunk, queries);
     }
-    maxima[row] = -__builtin_inff();
-    totals[row] = 0.0F;
+    task.maxima[row] = -__builtin_inff();
+    task.totals[row] = 0.0F;
   }
   __builtin_memset(sums, 0, rows * padded * sizeof(float));
   HardwareTiles::begin();
@@ -124,7 +122,7 @@ static void tile_attention_of(const AttentionTask& task) {
     for (std::size_t row = 0; row < rows; ++row) {
       float* from = scores + row * kAttentionTile;
       if (row < task.rows) {
-        const float factor = weigh(task, row, begin, count, from, maxima + row, totals + row);
+        const float factor = weigh(task, row, begin, count, from);
         for (std::size_t i = 0; i < padded && factor != 1.0F; i += kLanes) {
           store(sums + row * padded + i, load(sums + row * padded + i) * factor);
         }
@@ -139,8 +137,8 @@ static void tile_attention_of(const AttentionTask& task) {
   }
   HardwareTiles::end();
   for (std::size_t row = 0; row < task.rows; ++row) {
-    const float inverse = 1.0F / totals[row];
-    float* to = task.out + task.row_offset[row];
+    const float inverse = 1.0F / task.totals[row];
+    float* to = task.out + task.out_offset[row];
     for (std::size_t i = 0; i < task.head_dim; ++i) to[i] = sums[row * padded + i] * inverse;
   }
 }

@@ -108,10 +108,17 @@ struct TileRows {
   std::size_t stride;  // floats from row to row
 };
 
+// Attention of `rows` queries to positions [position_begin, position_end) of one key head. maxima
+// and totals are what the softmax of a row was made of: its largest scaled score and the sum of
+// exp(score - maximum), by which parts of the positions are merged. A row that sees none of them
+// has total 0 and any output. All three results have room for kAttentionRows rows.
 struct AttentionTask {
-  const float* queries;  // (rows, head_dim), each `query_stride` apart
-  float* out;            // like queries
-  const std::size_t* row_offset;
+  const float* queries;
+  const std::size_t* query_offset;  // of row i's head_dim numbers
+  float* out;
+  const std::size_t* out_offset;
+  float* maxima;
+  float* totals;
   const std::size_t* row_position;  // last position row i may see
   std::size_t rows;                 // at most kAttentionRows
   const std::byte* keys;            // (positions, head_dim)
@@ -224,7 +231,7 @@ struct KernelTable {
 // Floats of scratch that one attention task needs.
 inline constexpr std::size_t attention_scratch(std::size_t head_dim) {
   const std::size_t padded = (head_dim + 31) / 32 * 32;
-  return kAttentionRows * (2 * padded + 2 * kAttentionTile + 2) + 2 * kAttentionTile * padded;
+  return kAttentionRows * (2 * padded + 2 * kAttentionTile) + 2 * kAttentionTile * padded;
 }
 
 // The table of an instruction set that this machine has.

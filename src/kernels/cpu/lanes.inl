@@ -68,12 +68,10 @@ static inline Vec load_ordered(const float* from, const std::uint8_t* order) {
 }
 
 static inline float sum_lanes(Vec v) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
-  }
-  return lanes[0];
+  auto four = __builtin_shufflevector(v, v, 0, 1, 2, 3);
+  if (kLanes == 8) four += __builtin_shufflevector(v, v, 4, 5, 6, 7);
+  four += __builtin_shufflevector(four, four, 2, 3, 0, 1);
+  return four[0] + four[1];
 }
 
 static inline float largest_lane(Vec v) {
@@ -88,6 +86,33 @@ static inline float largest_lane(Vec v) {
 }
 
 #endif
+
+// Lane i of a pair (i / kSpan % 2 == 0) or (== 1): of a, or of b, the sum of two lanes kSpan apart.
+template <int kSpan>
+constexpr int lane_to_fold(int lane, bool second) {
+  const int within = lane % (2 * kSpan);
+  return lane - within + within % kSpan + (within < kSpan ? 0 : kLanes) + (second ? kSpan : 0);
+}
+
+template <int kSpan, int... kLane>
+static inline Vec fold(Vec a, Vec b, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(a, b, lane_to_fold<kSpan>(kLane, false)...) +
+         __builtin_shufflevector(a, b, lane_to_fold<kSpan>(kLane, true)...);
+}
+
+// Lane i is the sum of the lanes of parts[i]; the parts are lost.
+template <int kSpan = 1>
+static inline Vec sum_each(Vec* parts) {
+  if constexpr (kSpan == kLanes) {
+    return parts[0];
+  } else {
+    unroll<kLanes / (2 * kSpan)>([&]<int i>() {
+      parts[i] = fold<kSpan>(parts[2 * i], parts[2 * i + 1],
+                             std::make_integer_sequence<int, kLanes>());
+    });
+    return sum_each<2 * kSpan>(parts);
+  }
+}
 
 // The first `count` < kLanes floats, the rest `fill`.
 static inline Vec load_part(const float* from, std::size_t count, float fill) {
