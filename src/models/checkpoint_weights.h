@@ -6,7 +6,8 @@
 
 namespace helix {
 
-// The weights of a model folder, dense or HXQ, used where they lie in the mapped files.
+// The weights of a model folder, dense or HXQ, used where they lie in the mapped files. Several
+// threads may ask at once.
 class CheckpointWeights final : public WeightSource {
  public:
   // `checkpoint` outlives this object and what it gives. Throws Error(kUnsupported) for another

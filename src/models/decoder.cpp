@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "base/message.h"
@@ -22,16 +23,17 @@ void append(std::vector<float>& to, const std::vector<float>& from) {
 
 }  // namespace
 
-Decoder::Decoder(DecoderConfig config, std::unique_ptr<WeightSource> weights, DType cache_dtype)
+Decoder::Decoder(DecoderConfig config, std::unique_ptr<WeightSource> weights, DType cache_dtype,
+                 ThreadPool& pool)
     : config_(std::move(config)),
       weights_(std::move(weights)),
       cache_dtype_(cache_dtype),
       embedding_(weights_->embedding(kEmbedding, config_.vocabulary_size, config_.hidden_size)),
+      layers_(make_layers(pool)),
       final_norm_(weights_->vector("model.norm.weight", config_.hidden_size)),
       output_head_(weights_->linear(config_.tied_embeddings ? kEmbedding : "lm_head",
                                     config_.vocabulary_size, config_.hidden_size, Bias::kIfStored)),
       frequencies_(rope_frequencies(config_.rope)) {
-  for (std::size_t i = 0; i < config_.layer_count; ++i) layers_.push_back(make_layer(i));
   info_.model_type = config_.model_type;
   info_.vocabulary_size = config_.vocabulary_size;
   info_.hidden_size = config_.hidden_size;
@@ -50,6 +52,14 @@ Decoder::Layer Decoder::make_layer(std::size_t index) {
           AttentionBlock(config_, index, name + ".self_attn", *weights_),
           weights_->vector(name + ".post_attention_layernorm.weight", config_.hidden_size),
           FeedForward(config_, name + ".mlp", *weights_)};
+}
+
+std::vector<Decoder::Layer> Decoder::make_layers(ThreadPool& pool) {
+  std::vector<std::optional<Layer>> made(config_.layer_count);
+  pool.run(made.size(), [&](std::size_t i) { made[i].emplace(make_layer(i)); });
+  std::vector<Layer> layers;
+  for (std::optional<Layer>& layer : made) layers.push_back(std::move(*layer));
+  return layers;
 }
 
 void Decoder::count_bytes() {

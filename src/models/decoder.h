@@ -16,8 +16,9 @@ namespace helix {
 // and a norm at the end. What differs from one architecture to the next is in DecoderConfig.
 class Decoder final : public CausalModel {
  public:
-  // `weights` outlives the decoder. Keys and values are kept in `cache_dtype`, F32 or F16.
-  Decoder(DecoderConfig config, std::unique_ptr<WeightSource> weights, DType cache_dtype);
+  // The threads of `pool` load the layers. Keys and values are kept in `cache_dtype`, F32 or F16.
+  Decoder(DecoderConfig config, std::unique_ptr<WeightSource> weights, DType cache_dtype,
+          ThreadPool& pool);
 
   const ModelInfo& info() const override { return info_; }
   std::unique_ptr<SequenceState> new_state(std::size_t capacity) const override;
@@ -35,6 +36,7 @@ class Decoder final : public CausalModel {
   };
 
   Layer make_layer(std::size_t index);
+  std::vector<Layer> make_layers(ThreadPool& pool);
   void count_bytes();
   TokenBatch place(std::span<const SequenceStep> steps) const;
   void check(const SequenceStep& step) const;

@@ -84,8 +84,9 @@ std::unique_ptr<CausalModel> load_model(const fs::path& folder, const LoadOption
   auto checkpoint = std::make_unique<Checkpoint>(folder, options.hooks);
   auto weights = std::make_unique<FolderWeights>(std::move(checkpoint),
                                                  MatrixOptions{.precision = options.precision});
+  ThreadPool pool(options.thread_count == 0 ? hardware_threads() : options.thread_count);
   return std::make_unique<Decoder>(std::move(config), std::move(weights),
-                                   cache_dtype(options.precision));
+                                   cache_dtype(options.precision), pool);
 }
 
 std::unique_ptr<CausalModel> random_model(const fs::path& path, const RandomModelOptions& options) {
@@ -101,8 +102,9 @@ std::unique_ptr<CausalModel> random_model(const fs::path& path, const RandomMode
                            .dense = options.dense,
                            .seed = options.seed,
                            .hooks = options.load.hooks});
+  ThreadPool pool(1);
   return std::make_unique<Decoder>(std::move(config), std::move(weights),
-                                   cache_dtype(options.load.precision));
+                                   cache_dtype(options.load.precision), pool);
 }
 
 }  // namespace helix

@@ -14,6 +14,7 @@ namespace helix {
 struct LoadOptions {
   Precision precision = Precision::kBf16;  // kF32 keeps keys and values in F32 too, else F16
   Hooks hooks = {};
+  std::size_t thread_count = 0;  // that load; 0: one per processor
 };
 
 // The model of a Hugging Face folder, dense or HXQ. Its weights stay in the mapped files. Throws

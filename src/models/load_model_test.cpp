@@ -85,6 +85,28 @@ TEST_F(LoadModelTest, LoadsWhole) {
   EXPECT_EQ(model->info().max_positions, 32U);
 }
 
+// Threads load layers; the first that fails is the one that is named.
+TEST_F(LoadModelTest, TheFirstOfManyFaultsIsNamed) {
+  const std::map<std::string, Shape> one = shapes_;
+  config_["num_hidden_layers"] = 9;
+  for (const auto& [name, shape] : one) {
+    if (!name.starts_with("model.layers.0.")) continue;
+    for (int layer = 1; layer < 9; ++layer) {
+      shapes_["model.layers." + std::to_string(layer) + name.substr(14)] = shape;
+    }
+  }
+  write();
+  EXPECT_NE(load_model(folder_.path(), {.thread_count = 3}), nullptr);
+  for (const char* layer : {"4", "5", "8"}) {
+    shapes_.erase(std::string("model.layers.") + layer + ".mlp.up_proj.weight");
+  }
+  write();
+  for (const std::size_t threads : {1UL, 3UL}) {
+    expect_error(ErrorCode::kNotFound, "model.layers.4.mlp.up_proj.weight is missing",
+                 [&] { load_model(folder_.path(), {.thread_count = threads}); });
+  }
+}
+
 TEST_F(LoadModelTest, AnUnknownArchitectureIsNamedWithTheKnown) {
   config_["model_type"] = "gpt_neox";
   expect_refused(ErrorCode::kUnsupported, "\"gpt_neox\", this version runs llama, qwen2");

@@ -25,7 +25,7 @@ struct RandomWeightsOptions {
 
 // Made-up weights of any shape, held in memory (huge pages, as mapped files may have them):
 // linear layers have the codebook and the codes of Gaussian weights, the rest is BF16. Magnitudes
-// are such that activations stay near one.
+// are such that activations stay near one. One thread asks, and the order decides the numbers.
 class RandomWeights final : public WeightSource {
  public:
   explicit RandomWeights(const RandomWeightsOptions& options);

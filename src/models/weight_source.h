@@ -17,7 +17,7 @@ enum class Bias : std::uint8_t {
 // Where a model's weights come from, by the names of the Hugging Face checkpoint. Shapes are what
 // the config asks for; another shape in the files is Error(kCorruptData) naming the tensor, what
 // was expected and what was found, an absent one Error(kNotFound). What is returned borrows from
-// the source, which outlives it.
+// the source, which outlives it. Whether several threads may ask at once is the source's to say.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
