@@ -69,10 +69,32 @@ TEST(Softmax, AgreesWithF64) {
       for (std::size_t i = 0; i < size; ++i) {
         EXPECT_NEAR(out[i], std::exp(double{x[i]} - double{top}) / sum, 1e-6) << size;
       }
-      EXPECT_NEAR(log_sum_exp(x), double{top} + std::log(sum), 2e-6) << size;
+      const double total = double{top} + std::log(sum);
+      EXPECT_NEAR(log_sum_exp(x), total, 1e-13) << size;
+      auto other = gaussian(size, 4, 6.0F);
+      double divergence = 0.0;
+      for (std::size_t i = 0; i < size; ++i) {
+        const double share = std::exp(double{x[i]} - total);
+        if (share > 0.0) divergence += share * (double{x[i]} - total - other[i] + log_sum_exp(other));
+      }
+      EXPECT_NEAR(softmax_divergence(x, total, other, log_sum_exp(other)), divergence, 1e-13) << size;
+      EXPECT_EQ(softmax_divergence(x, total, x, total), 0.0);
     }
   });
   EXPECT_THROW(log_sum_exp({}), Error);
+  EXPECT_THROW(softmax_divergence(gaussian(2, 1), 0.0, gaussian(3, 1), 0.0), Error);
+}
+
+// The F64 exponential over its whole range, element by element.
+TEST(Softmax, SmallSharesOfADivergenceKeepTheirRelativeError) {
+  on_every_isa([] {
+    for (float x = -707.0F; x < 0.0F; x += 0.73F) {
+      const std::vector<float> reference = {0.0F, x};
+      const std::vector<float> other = {0.0F, 2.0F * x};
+      const double expected = std::exp(double{x}) * double{-x};
+      EXPECT_NEAR(softmax_divergence(reference, 0.0, other, 0.0) / expected, 1.0, 2e-15) << x;
+    }
+  });
 }
 
 // The exponential over its whole range, element by element.
@@ -92,6 +114,8 @@ TEST(Softmax, NotANumberShows) {
     std::vector<float> x(40, 1.0F);
     x[17] = std::numeric_limits<float>::quiet_NaN();
     EXPECT_TRUE(std::isnan(log_sum_exp(x)));
+    EXPECT_TRUE(std::isnan(softmax_divergence(std::vector<float>(40, 1.0F), 1.0, x, 1.0)));
+    EXPECT_TRUE(std::isnan(softmax_divergence(x, 1.0, std::vector<float>(40, 1.0F), 1.0)));
   });
 }
 

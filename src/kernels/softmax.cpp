@@ -17,4 +17,14 @@ double log_sum_exp(std::span<const float> x) {
   return active_kernels().log_sum_exp(x.data(), x.size());
 }
 
+double softmax_divergence(std::span<const float> reference, double reference_log_sum,
+                          std::span<const float> x, double log_sum) {
+  if (x.size() != reference.size()) {
+    throw_error(ErrorCode::kInvalidArgument, "divergence of ", x.size(), " numbers from ",
+                reference.size());
+  }
+  return active_kernels().divergence(reference.data(), reference_log_sum, x.data(), log_sum,
+                                     x.size());
+}
+
 }  // namespace helix

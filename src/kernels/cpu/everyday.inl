@@ -44,20 +44,50 @@ static void softmax(const float* x, std::size_t size, float* out) noexcept {
   for (i = 0; i < size; ++i) out[i] *= factor;
 }
 
-static double log_sum_exp(const float* x, std::size_t size) noexcept {
-  const float top = largest(x, size);
-  double total = 0.0;
-  for (std::size_t begin = 0; begin < size; begin += 16 * kLanes) {
-    const std::size_t end = smaller_size(size, begin + 16 * kLanes);
-    Vec sums = {};
-    for (std::size_t i = begin; i < end; i += kLanes) {
-      const Vec v = i + kLanes <= end ? load(x + i) : load_part(x + i, end - i, -__builtin_inff());
-      const IntVec real = (IntVec)(v > broadcast(-__builtin_inff())) | (IntVec)(v != v);
-      sums += select(real, exponential(v - broadcast(top)), Vec{});
-    }
-    total += static_cast<double>(sum_lanes(sums));
+// Calls visit(position, kLanes / 2 numbers in F64) for all of x, the last numbers filled up by `fill`.
+template <typename Visit>
+static inline void visit_doubles(const float* x, std::size_t size, float fill, const Visit& visit) {
+  constexpr std::size_t kWidth = kLanes / 2;
+  HalfFloats numbers;
+  std::size_t i = 0;
+  for (; i + kWidth <= size; i += kWidth) {
+    __builtin_memcpy(&numbers, x + i, sizeof(numbers));
+    visit(i, __builtin_convertvector(numbers, DoubleVec));
   }
-  return static_cast<double>(top) + __builtin_log(total);
+  if (i == size) return;
+  numbers = fill - HalfFloats{};
+  __builtin_memcpy(&numbers, x + i, (size - i) * sizeof(*x));
+  visit(i, __builtin_convertvector(numbers, DoubleVec));
+}
+
+static inline double sum_doubles(DoubleVec v) {
+  double sum = 0.0;
+  for (int i = 0; i < kLanes / 2; ++i) sum += v[i];
+  return sum;
+}
+
+static double log_sum_exp(const float* x, std::size_t size) noexcept {
+  const double top = static_cast<double>(largest(x, size));
+  DoubleVec sums = {};
+  visit_doubles(x, size, -__builtin_inff(),
+                [&](std::size_t, DoubleVec v) { sums += exponential(v - top); });
+  return top + __builtin_log(sum_doubles(sums));
+}
+
+static double divergence(const float* reference, double reference_log_sum, const float* x,
+                         double log_sum, std::size_t size) noexcept {
+  DoubleVec sums = {};
+  visit_doubles(reference, size, -__builtin_inff(), [&](std::size_t i, DoubleVec r) {
+    HalfFloats others = {};
+    const std::size_t count = smaller_size(kLanes / 2, size - i);
+    __builtin_memcpy(&others, x + i, count * sizeof(*x));
+    const DoubleVec share = exponential(r - reference_log_sum);
+    const DoubleVec gain = (r - reference_log_sum) -
+                           (__builtin_convertvector(others, DoubleVec) - log_sum);
+    sums += share == 0.0 ? DoubleVec{} : share * gain;
+  });
+  const double sum = sum_doubles(sums);
+  return sum < 0.0 ? 0.0 : sum;  // rounding
 }
 
 static inline Vec silu(Vec v) { return v / (broadcast(1.0F) + exponential(-v)); }

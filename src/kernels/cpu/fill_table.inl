@@ -19,6 +19,7 @@ static KernelTable everyday_table(Isa isa) {
   table.add = add;
   table.rope = rope;
   table.log_sum_exp = log_sum_exp;
+  table.divergence = divergence;
   table.attention = attention;
   return table;
 }

@@ -225,6 +225,8 @@ struct KernelTable {
   void (*add)(const float* x, std::size_t size, float* sum) noexcept;
   void (*rope)(float* head, const float* cosines, const float* sines, std::size_t half) noexcept;
   double (*log_sum_exp)(const float* x, std::size_t size) noexcept;
+  double (*divergence)(const float* reference, double reference_log_sum, const float* x,
+                       double log_sum, std::size_t size) noexcept;
   void (*attention)(const AttentionTask& task) noexcept;
 };
 
