@@ -45,16 +45,16 @@ struct Block {
   std::size_t position;
   std::size_t tokens;
   std::size_t key_head;
-  std::size_t position_begin;  // what they see
-  std::size_t position_end;
-  std::size_t parts;        // that the positions fall into
+  std::size_t parts;        // that the positions they see fall into
   std::size_t part_number;  // of the first of them among all parts that will be merged
 };
 
-// What one thread does at once.
+// What one thread does at once: a part of the positions that a block sees.
 struct Task {
   std::size_t block;
   std::size_t part;
+  std::size_t begin;
+  std::size_t end;
 };
 
 struct Plan {
@@ -62,12 +62,6 @@ struct Plan {
   std::vector<Task> tasks;
   std::size_t merged_parts = 0;
 };
-
-std::size_t part_begin(const Block& block, std::size_t part) {
-  const std::size_t count = block.position_end - block.position_begin;
-  const std::size_t tiles = (count + kAttentionTile - 1) / kAttentionTile;
-  return block.position_begin + std::min(count, tiles * part / block.parts * kAttentionTile);
-}
 
 Plan make_plan(const AttentionShape& shape, std::span<const AttentionSequence> sequences) {
   const std::size_t tokens_at_once = kAttentionRows / (shape.query_heads / shape.key_heads);
@@ -82,24 +76,27 @@ Plan make_plan(const AttentionShape& shape, std::span<const AttentionSequence> s
       const std::size_t end = position + count;
       const bool few = sequence.tokens <= tokens_at_once;
       const std::size_t parts = few ? (end - begin + kPartPositions - 1) / kPartPositions : 1;
+      const std::size_t tiles = (end - begin + kAttentionTile - 1) / kAttentionTile;
+      const auto part_begin = [&](std::size_t part) {
+        return std::min(end, begin + tiles * part / parts * kAttentionTile);
+      };
       for (std::size_t head = 0; head < shape.key_heads; ++head) {
         for (std::size_t part = 0; part < parts; ++part) {
-          plan.tasks.push_back({plan.blocks.size(), part});
+          plan.tasks.push_back({plan.blocks.size(), part, part_begin(part), part_begin(part + 1)});
         }
-        plan.blocks.push_back({&sequence, token + i, position, count, head, begin, end, parts,
-                               plan.merged_parts});
+        plan.blocks.push_back(
+            {&sequence, token + i, position, count, head, parts, plan.merged_parts});
         if (parts > 1) plan.merged_parts += parts;
       }
     }
     token += sequence.tokens;
   }
   // The longest first, so that the last ones to end are short.
-  const auto length = [&](const Task& task) {
-    const Block& block = plan.blocks[task.block];
-    return (part_begin(block, task.part + 1) - part_begin(block, task.part)) * block.tokens;
+  const auto work = [&](const Task& task) {
+    return (task.end - task.begin) * plan.blocks[task.block].tokens;
   };
   std::stable_sort(plan.tasks.begin(), plan.tasks.end(),
-                   [&](const Task& a, const Task& b) { return length(a) > length(b); });
+                   [&](const Task& a, const Task& b) { return work(a) > work(b); });
   return plan;
 }
 
@@ -126,12 +123,12 @@ class AttentionRun {
     if (block.parts == 1) {
       float maxima[kAttentionRows];
       float totals[kAttentionRows];
-      attend(block, 0, offsets, {out_, maxima, totals}, offsets);
+      attend(task, offsets, {out_, maxima, totals}, offsets);
       return;
     }
     std::size_t part_offsets[kAttentionRows];
     for (std::size_t i = 0; i < rows(block); ++i) part_offsets[i] = i * shape_.head_dim;
-    attend(block, task.part, offsets, result(block, task.part), part_offsets);
+    attend(task, offsets, result(block, task.part), part_offsets);
     if (left_[task.block].fetch_sub(1, std::memory_order_acq_rel) == 1) merge(block);
   }
 
@@ -157,9 +154,10 @@ class AttentionRun {
     return {memory + 2 * kAttentionRows, memory, memory + kAttentionRows};
   }
 
-  void attend(const Block& block, std::size_t part, const std::size_t* query_offsets,
-              const Result& to, const std::size_t* out_offsets) const {
+  void attend(const Task& task, const std::size_t* query_offsets, const Result& to,
+              const std::size_t* out_offsets) const {
     thread_local Scratch memory;
+    const Block& block = plan_.blocks[task.block];
     const KeyValueCache& cache = block.sequence->cache;
     const std::size_t head_bytes =
         block.key_head * cache.capacity * shape_.head_dim * dtype_bytes(cache.dtype);
@@ -178,8 +176,8 @@ class AttentionRun {
          .values = cache.values + head_bytes,
          .type = cache_type(cache.dtype),
          .head_dim = shape_.head_dim,
-         .position_begin = part_begin(block, part),
-         .position_end = part_begin(block, part + 1),
+         .position_begin = task.begin,
+         .position_end = task.end,
          .window = shape_.window,
          .scale = shape_.scale,
          .scratch = memory.get<float>(attention_scratch(shape_.head_dim))});

@@ -167,7 +167,7 @@ static void few_values(const AttentionTask& task, std::size_t begin, std::size_t
 // The same by panels; `memory` has room for two tiles of positions.
 static void many_scores(const AttentionTask& task, std::size_t begin, std::size_t count,
                         const float* queries, std::size_t padded, float* memory, float* scores) {
-  float* keys = memory;                              // (padded, tile)
+  float* keys = memory;                                 // (padded, tile)
   float* positions = memory + kAttentionTile * padded;  // (tile, padded)
   load_positions(task, task.keys, begin, count, positions, padded);
   for (std::size_t i = 0; i < padded; i += kLanes) {
@@ -194,9 +194,9 @@ static void many_values(const AttentionTask& task, std::size_t begin, std::size_
 static void attention(const AttentionTask& task) noexcept {
   const bool few = task.rows <= kFewRows;
   const std::size_t padded = (task.head_dim + 31) / 32 * 32;
-  float* queries = task.scratch;                        // (rows, padded)
-  float* sums = queries + kAttentionRows * padded;      // (rows, padded)
-  float* scores = sums + kAttentionRows * padded;       // (rows, tile)
+  float* queries = task.scratch;                    // (rows, padded)
+  float* sums = queries + kAttentionRows * padded;  // (rows, padded)
+  float* scores = sums + kAttentionRows * padded;   // (rows, tile)
   float* memory = scores + kAttentionRows * kAttentionTile;
   for (std::size_t row = 0; row < task.rows; ++row) {
     const float* from = task.queries + task.query_offset[row];
