@@ -105,9 +105,8 @@ class Stopwatch {
 
 std::shared_ptr<const CausalModel> open(const std::filesystem::path& path, bool made_up,
                                         const BenchmarkOptions& options) {
-  const LoadOptions load = {.precision = options.precision,
-                            .hooks = options.hooks,
-                            .thread_count = options.thread_count};
+  const LoadOptions load = {
+      .precision = options.precision, .hooks = options.hooks, .thread_count = options.thread_count};
   if (!made_up) return load_model(path, load);
   return random_model(path, {.load = load,
                              .compressed_embeddings = options.compressed_embeddings,

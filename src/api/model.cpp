@@ -57,8 +57,8 @@ Model::State::State(const fs::path& path, const ModelOptions& options)
     : folder(path),
       precision(options.precision),
       engine(load_model(path, {.precision = options.precision,
-                        .hooks = options.hooks,
-                        .thread_count = options.thread_count}),
+                               .hooks = options.hooks,
+                               .thread_count = options.thread_count}),
              engine_options(options)),
       sequence(engine.new_sequence()) {
   const Json config = read_config(path);

@@ -163,24 +163,23 @@ class AttentionRun {
         block.key_head * cache.capacity * shape_.head_dim * dtype_bytes(cache.dtype);
     std::size_t positions[kAttentionRows];
     for (std::size_t i = 0; i < rows(block); ++i) positions[i] = block.position + i / group_;
-    kernels_.attention(
-        {.queries = queries_,
-         .query_offset = query_offsets,
-         .out = to.out,
-         .out_offset = out_offsets,
-         .maxima = to.maxima,
-         .totals = to.totals,
-         .row_position = positions,
-         .rows = rows(block),
-         .keys = cache.keys + head_bytes,
-         .values = cache.values + head_bytes,
-         .type = cache_type(cache.dtype),
-         .head_dim = shape_.head_dim,
-         .position_begin = task.begin,
-         .position_end = task.end,
-         .window = shape_.window,
-         .scale = shape_.scale,
-         .scratch = memory.get<float>(attention_scratch(shape_.head_dim))});
+    kernels_.attention({.queries = queries_,
+                        .query_offset = query_offsets,
+                        .out = to.out,
+                        .out_offset = out_offsets,
+                        .maxima = to.maxima,
+                        .totals = to.totals,
+                        .row_position = positions,
+                        .rows = rows(block),
+                        .keys = cache.keys + head_bytes,
+                        .values = cache.values + head_bytes,
+                        .type = cache_type(cache.dtype),
+                        .head_dim = shape_.head_dim,
+                        .position_begin = task.begin,
+                        .position_end = task.end,
+                        .window = shape_.window,
+                        .scale = shape_.scale,
+                        .scratch = memory.get<float>(attention_scratch(shape_.head_dim))});
   }
 
   // Every part of a row counts by the sum its weights would have had beside the others'.

@@ -322,8 +322,7 @@ TEST(CodebookMatmul, WrongSizesAreRefused) {
             ErrorCode::kInvalidArgument);
   std::vector<float> right(4, 7.0F);
   const CodebookProduct products[] = {{&matrix, right}, {&matrix, y}};
-  EXPECT_EQ(code_of([&] { multiply_together(products, x, 1, pool); }),
-            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { multiply_together(products, x, 1, pool); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(right, std::vector<float>(4, 7.0F));
   EXPECT_EQ(code_of([&] { CodebookMatrix(make_tensor(shape, 1), {1.0F}); }),
             ErrorCode::kInvalidArgument);

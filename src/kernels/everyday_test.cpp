@@ -75,9 +75,11 @@ TEST(Softmax, AgreesWithF64) {
       double divergence = 0.0;
       for (std::size_t i = 0; i < size; ++i) {
         const double share = std::exp(double{x[i]} - total);
-        if (share > 0.0) divergence += share * (double{x[i]} - total - other[i] + log_sum_exp(other));
+        if (share > 0.0)
+          divergence += share * (double{x[i]} - total - other[i] + log_sum_exp(other));
       }
-      EXPECT_NEAR(softmax_divergence(x, total, other, log_sum_exp(other)), divergence, 1e-13) << size;
+      EXPECT_NEAR(softmax_divergence(x, total, other, log_sum_exp(other)), divergence, 1e-13)
+          << size;
       EXPECT_EQ(softmax_divergence(x, total, x, total), 0.0);
     }
   });

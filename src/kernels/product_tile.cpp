@@ -46,8 +46,7 @@ void for_panel_groups(std::size_t rows, std::size_t panel_rows, std::size_t most
   std::vector<std::size_t> ends = {0};
   while (ends.back() < panels) {
     const std::size_t left = panels - ends.back();
-    const std::size_t share =
-        std::clamp<std::size_t>(left / (2 * pool.thread_count()), 1, most);
+    const std::size_t share = std::clamp<std::size_t>(left / (2 * pool.thread_count()), 1, most);
     ends.push_back(ends.back() + std::min(left, share));
   }
   pool.run(ends.size() - 1, [&](std::size_t part) {

@@ -12,9 +12,9 @@ void softmax(std::span<const float> x, std::span<float> out);
 // empty x.
 double log_sum_exp(std::span<const float> x);
 
-// The Kullback-Leibler divergence of softmax(x) from softmax(reference), in nats and F64: the sum of
-// p_reference * log(p_reference / p), never negative. The log sums are log_sum_exp() of both. Throws
-// Error(kInvalidArgument) where sizes differ.
+// The Kullback-Leibler divergence of softmax(x) from softmax(reference), in nats and F64: the sum
+// of p_reference * log(p_reference / p), never negative. The log sums are log_sum_exp() of both.
+// Throws Error(kInvalidArgument) where sizes differ.
 double softmax_divergence(std::span<const float> reference, double reference_log_sum,
                           std::span<const float> x, double log_sum);
 
