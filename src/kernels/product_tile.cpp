@@ -8,27 +8,39 @@
 
 namespace helix {
 
-void for_row_parts(std::span<const RowsOfBytes> matrices, ThreadPool& pool,
-                   const std::function<void(std::size_t, std::size_t, std::size_t)>& task) {
-  constexpr std::size_t kLeastBytes = std::size_t{1} << 17;
-  constexpr std::size_t kLeastRows = 4;
-  struct Part {
-    std::size_t matrix, begin, end;
-  };
+namespace {
+
+struct Part {
+  std::size_t matrix, begin, end;
+};
+
+// Parts of the matrices, in order, that shrink with the bytes that are left.
+std::vector<Part> shrinking_parts(std::span<const RowsOfBytes> matrices, std::size_t threads,
+                                  std::size_t least_bytes, std::size_t least_rows,
+                                  std::size_t most_rows) {
   std::vector<Part> parts;
   std::size_t bytes_left = 0;
-  for (const RowsOfBytes& matrix : matrices) bytes_left += matrix.rows * matrix.row_bytes;
+  for (const auto& [rows, row_bytes] : matrices) bytes_left += rows * row_bytes;
   for (std::size_t i = 0; i < matrices.size(); ++i) {
-    const std::size_t row_bytes = std::max<std::size_t>(1, matrices[i].row_bytes);
-    for (std::size_t begin = 0; begin < matrices[i].rows;) {
-      const std::size_t share = std::max(kLeastBytes, bytes_left / (2 * pool.thread_count()));
-      const std::size_t rows =
-          std::min(matrices[i].rows - begin, std::max(kLeastRows, share / row_bytes));
-      parts.push_back({i, begin, begin + rows});
-      begin += rows;
-      bytes_left -= std::min(bytes_left, rows * row_bytes);
+    const auto [rows, row_bytes] = matrices[i];
+    for (std::size_t begin = 0; begin < rows; begin = parts.back().end) {
+      const std::size_t share = std::max(least_bytes, bytes_left / (2 * threads));
+      const std::size_t count =
+          std::min(rows - begin,
+                   std::clamp(share / std::max<std::size_t>(1, row_bytes), least_rows, most_rows));
+      parts.push_back({i, begin, begin + count});
+      bytes_left -= count * row_bytes;
     }
   }
+  return parts;
+}
+
+}  // namespace
+
+void for_row_parts(std::span<const RowsOfBytes> matrices, ThreadPool& pool,
+                   const std::function<void(std::size_t, std::size_t, std::size_t)>& task) {
+  const auto parts =
+      shrinking_parts(matrices, pool.thread_count(), std::size_t{1} << 17, 4, SIZE_MAX);
   pool.run(parts.size(),
            [&](std::size_t part) { task(parts[part].matrix, parts[part].begin, parts[part].end); });
 }
@@ -42,15 +54,10 @@ void for_row_parts(std::size_t rows, std::size_t row_bytes, ThreadPool& pool,
 
 void for_panel_groups(std::size_t rows, std::size_t panel_rows, std::size_t most, ThreadPool& pool,
                       const std::function<void(std::size_t, std::size_t)>& task) {
-  const std::size_t panels = (rows - 1) / panel_rows + 1;
-  std::vector<std::size_t> ends = {0};
-  while (ends.back() < panels) {
-    const std::size_t left = panels - ends.back();
-    const std::size_t share = std::clamp<std::size_t>(left / (2 * pool.thread_count()), 1, most);
-    ends.push_back(ends.back() + std::min(left, share));
-  }
-  pool.run(ends.size() - 1, [&](std::size_t part) {
-    task(ends[part] * panel_rows, std::min(rows, ends[part + 1] * panel_rows));
+  const RowsOfBytes panels = {(rows - 1) / panel_rows + 1, 1};
+  const auto parts = shrinking_parts(std::span(&panels, 1), pool.thread_count(), 1, 1, most);
+  pool.run(parts.size(), [&](std::size_t part) {
+    task(parts[part].begin * panel_rows, std::min(rows, parts[part].end * panel_rows));
   });
 }
 

@@ -72,7 +72,7 @@ static float weigh(const AttentionTask& task, std::size_t row, std::size_t begin
 
 // sums (rows, padded) += scores (rows, tile) * `count` rows of values.
 template <WeightType kType, int kRows>
-static void add_values_of(const AttentionTask& task, std::size_t begin, std::size_t count,
+static void few_values_of(const AttentionTask& task, std::size_t begin, std::size_t count,
                           const float* scores, float* sums, std::size_t padded) {
   const std::size_t row_bytes = task.head_dim * weight_bytes<kType>();
   const std::byte* from = task.values + begin * row_bytes;
@@ -100,12 +100,12 @@ static void add_values_of(const AttentionTask& task, std::size_t begin, std::siz
 }
 
 template <WeightType kType>
-static void add_values(const AttentionTask& task, std::size_t begin, std::size_t count,
+static void few_values(const AttentionTask& task, std::size_t begin, std::size_t count,
                        const float* scores, float* sums, std::size_t padded) {
   std::size_t row = 0;
   const auto advance = [&]<int kRows>() {
     for (; row + kRows <= task.rows; row += kRows) {
-      add_values_of<kType, kRows>(task, begin, count, scores + row * kAttentionTile,
+      few_values_of<kType, kRows>(task, begin, count, scores + row * kAttentionTile,
                                   sums + row * padded, padded);
     }
   };
@@ -117,7 +117,7 @@ static void add_values(const AttentionTask& task, std::size_t begin, std::size_t
 
 // scores (rows, tile) = queries (rows, padded) * keys^T
 template <WeightType kType>
-static void add_scores(const AttentionTask& task, std::size_t begin, std::size_t count,
+static void few_scores(const AttentionTask& task, std::size_t begin, std::size_t count,
                        const float* queries, std::size_t padded, float* memory, float* scores) {
   const std::size_t row_bytes = task.head_dim * weight_bytes<kType>();
   for (std::size_t first = 0; first < count; first += kLanes) {
@@ -140,31 +140,7 @@ static void add_scores(const AttentionTask& task, std::size_t begin, std::size_t
   }
 }
 
-static void few_scores(const AttentionTask& task, std::size_t begin, std::size_t count,
-                       const float* queries, std::size_t padded, float* memory, float* scores) {
-  switch (task.type) {
-    case WeightType::kF32:
-      return add_scores<WeightType::kF32>(task, begin, count, queries, padded, memory, scores);
-    case WeightType::kF16:
-      return add_scores<WeightType::kF16>(task, begin, count, queries, padded, memory, scores);
-    case WeightType::kBF16:
-      return add_scores<WeightType::kBF16>(task, begin, count, queries, padded, memory, scores);
-  }
-}
-
-static void few_values(const AttentionTask& task, std::size_t begin, std::size_t count,
-                       const float* scores, float* sums, std::size_t padded) {
-  switch (task.type) {
-    case WeightType::kF32:
-      return add_values<WeightType::kF32>(task, begin, count, scores, sums, padded);
-    case WeightType::kF16:
-      return add_values<WeightType::kF16>(task, begin, count, scores, sums, padded);
-    case WeightType::kBF16:
-      return add_values<WeightType::kBF16>(task, begin, count, scores, sums, padded);
-  }
-}
-
-// The same by panels; `memory` has room for two tiles of positions.
+// Both by panels; `memory` has room for two tiles of positions.
 static void many_scores(const AttentionTask& task, std::size_t begin, std::size_t count,
                         const float* queries, std::size_t padded, float* memory, float* scores) {
   float* keys = memory;                                 // (padded, tile)
@@ -211,7 +187,9 @@ static void attention(const AttentionTask& task) noexcept {
        begin += kAttentionTile) {
     const std::size_t count = smaller_size(kAttentionTile, task.position_end - begin);
     if (few) {
-      few_scores(task, begin, count, queries, padded, memory, scores);
+      with_type(task.type, [&]<WeightType kType>() {
+        few_scores<kType>(task, begin, count, queries, padded, memory, scores);
+      });
     } else {
       many_scores(task, begin, count, queries, padded, memory, scores);
     }
@@ -221,7 +199,9 @@ static void attention(const AttentionTask& task) noexcept {
       for (std::size_t i = 0; i < padded; ++i) sums[row * padded + i] *= factor;
     }
     if (few) {
-      few_values(task, begin, count, scores, sums, padded);
+      with_type(task.type, [&]<WeightType kType>() {
+        few_values<kType>(task, begin, count, scores, sums, padded);
+      });
     } else {
       many_values(task, begin, count, scores, padded, memory, sums);
     }

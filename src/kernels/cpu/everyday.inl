@@ -44,20 +44,15 @@ static void softmax(const float* x, std::size_t size, float* out) noexcept {
   for (i = 0; i < size; ++i) out[i] *= factor;
 }
 
-// Calls visit(position, kLanes / 2 numbers in F64) for all of x, the last numbers filled up by `fill`.
-template <typename Visit>
-static inline void visit_doubles(const float* x, std::size_t size, float fill, const Visit& visit) {
-  constexpr std::size_t kWidth = kLanes / 2;
-  HalfFloats numbers;
-  std::size_t i = 0;
-  for (; i + kWidth <= size; i += kWidth) {
+// x[i], x[i + 1], ...: kLanes / 2 numbers in F64, `fill` past the end.
+static inline DoubleVec load_doubles(const float* x, std::size_t i, std::size_t size, float fill) {
+  HalfFloats numbers = fill - HalfFloats{};
+  if (i + kLanes / 2 <= size) {
     __builtin_memcpy(&numbers, x + i, sizeof(numbers));
-    visit(i, __builtin_convertvector(numbers, DoubleVec));
+  } else {
+    __builtin_memcpy(&numbers, x + i, (size - i) * sizeof(*x));
   }
-  if (i == size) return;
-  numbers = fill - HalfFloats{};
-  __builtin_memcpy(&numbers, x + i, (size - i) * sizeof(*x));
-  visit(i, __builtin_convertvector(numbers, DoubleVec));
+  return __builtin_convertvector(numbers, DoubleVec);
 }
 
 static inline double sum_doubles(DoubleVec v) {
@@ -69,23 +64,21 @@ static inline double sum_doubles(DoubleVec v) {
 static double log_sum_exp(const float* x, std::size_t size) noexcept {
   const double top = static_cast<double>(largest(x, size));
   DoubleVec sums = {};
-  visit_doubles(x, size, -__builtin_inff(),
-                [&](std::size_t, DoubleVec v) { sums += exponential(v - top); });
+  for (std::size_t i = 0; i < size; i += kLanes / 2) {
+    sums += exponential(load_doubles(x, i, size, -__builtin_inff()) - top);
+  }
   return top + __builtin_log(sum_doubles(sums));
 }
 
 static double divergence(const float* reference, double reference_log_sum, const float* x,
                          double log_sum, std::size_t size) noexcept {
   DoubleVec sums = {};
-  visit_doubles(reference, size, -__builtin_inff(), [&](std::size_t i, DoubleVec r) {
-    HalfFloats others = {};
-    const std::size_t count = smaller_size(kLanes / 2, size - i);
-    __builtin_memcpy(&others, x + i, count * sizeof(*x));
-    const DoubleVec share = exponential(r - reference_log_sum);
-    const DoubleVec gain = (r - reference_log_sum) -
-                           (__builtin_convertvector(others, DoubleVec) - log_sum);
-    sums += share == 0.0 ? DoubleVec{} : share * gain;
-  });
+  for (std::size_t i = 0; i < size; i += kLanes / 2) {
+    const DoubleVec log_p = load_doubles(reference, i, size, -__builtin_inff()) - reference_log_sum;
+    const DoubleVec log_q = load_doubles(x, i, size, 0.0F) - log_sum;
+    const DoubleVec p = exponential(log_p);
+    sums += p == 0.0 ? DoubleVec{} : p * (log_p - log_q);
+  }
   const double sum = sum_doubles(sums);
   return sum < 0.0 ? 0.0 : sum;  // rounding
 }

@@ -69,14 +69,9 @@ static void f32_rows_typed(const WeightRows& weights, std::size_t begin, std::si
 
 static void f32_rows(const WeightRows& weights, std::size_t begin, std::size_t end, const float* x,
                      std::size_t batch, float* y, std::size_t y_stride) noexcept {
-  switch (weights.type) {
-    case WeightType::kF32:
-      return f32_rows_typed<WeightType::kF32>(weights, begin, end, x, batch, y, y_stride);
-    case WeightType::kF16:
-      return f32_rows_typed<WeightType::kF16>(weights, begin, end, x, batch, y, y_stride);
-    case WeightType::kBF16:
-      return f32_rows_typed<WeightType::kBF16>(weights, begin, end, x, batch, y, y_stride);
-  }
+  with_type(weights.type, [&]<WeightType kType>() {
+    f32_rows_typed<kType>(weights, begin, end, x, batch, y, y_stride);
+  });
 }
 
 // kLanes columns of one row as floats; columns past the end are zero.
@@ -109,14 +104,9 @@ static void f32_panel_of(const WeightRows& weights, std::size_t row, std::size_t
 
 static void f32_panel(const WeightRows& weights, std::size_t row, std::size_t rows,
                       std::size_t begin, std::size_t count, float* panel) noexcept {
-  switch (weights.type) {
-    case WeightType::kF32:
-      return f32_panel_of<WeightType::kF32>(weights, row, rows, begin, count, panel);
-    case WeightType::kF16:
-      return f32_panel_of<WeightType::kF16>(weights, row, rows, begin, count, panel);
-    case WeightType::kBF16:
-      return f32_panel_of<WeightType::kBF16>(weights, row, rows, begin, count, panel);
-  }
+  with_type(weights.type, [&]<WeightType kType>() {
+    f32_panel_of<kType>(weights, row, rows, begin, count, panel);
+  });
 }
 
 // tile (kBatch, kPanelRows) with rows `tile_stride` apart += x * panel, steps `panel_stride` apart.

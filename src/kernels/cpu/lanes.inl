@@ -199,3 +199,13 @@ template <WeightType kType>
 constexpr std::size_t weight_bytes() {
   return kType == WeightType::kF32 ? 4 : 2;
 }
+
+// call.operator()<type>()
+template <typename Call>
+static inline void with_type(WeightType type, const Call& call) {
+  switch (type) {
+    case WeightType::kF32: return call.template operator()<WeightType::kF32>();
+    case WeightType::kF16: return call.template operator()<WeightType::kF16>();
+    case WeightType::kBF16: return call.template operator()<WeightType::kBF16>();
+  }
+}
