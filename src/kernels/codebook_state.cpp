@@ -9,7 +9,7 @@ namespace {
 
 // Of a codebook's 16-bit form, as a share of its root mean square. BF16 is off by 1.5e-3 to 2.2e-3.
 constexpr double kLargestTableError = 6e-4;
-constexpr double kLargestShapeError = 1e-3;   // for 2.6 times the speed
+constexpr double kLargestShapeError = 1.5e-3;  // for 2.6 times the speed
 constexpr double kLargestEndsError = 1.5e-3;  // for twice the speed
 
 // How often entries occur in 16 stretches of the indices, and once more each: enough to weigh the
