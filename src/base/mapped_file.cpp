@@ -34,6 +34,10 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
       throw_error(ErrorCode::kIoError, path.string(), ": cannot map: ", std::strerror(fault));
     }
     data_ = static_cast<const std::byte*>(address);
+#ifdef MADV_HUGEPAGE
+    // A wish: file systems that can then read the file into large pages.
+    ::madvise(address, size_, MADV_HUGEPAGE);
+#endif
   }
   ::close(descriptor);
 }
