@@ -106,7 +106,7 @@ TEST(CodebookMatmul, SmallCodebooks) {
 }
 
 TEST(CodebookMatmul, SmoothCodebooks) {
-  for (const Curve curve : {Curve::kSmooth, Curve::kWildEnds}) {
+  for (const Curve curve : {Curve::kSmooth, Curve::kFlatEnds, Curve::kWildEnds}) {
     expect_products({.rows = 37, .columns = 331, .sidecar = true, .curve = curve});
     expect_products({.rows = 33, .columns = 130, .codebook_size = 100, .curve = curve});
   }
@@ -115,7 +115,8 @@ TEST(CodebookMatmul, SmoothCodebooks) {
 // Every entry alone: what the kernels look up is what the tables say.
 TEST(CodebookMatmul, RowsLookUpWhatTheTableHolds) {
   const std::pair<Curve, TableForm> cases[] = {{Curve::kJagged, TableForm::kResiduals},
-                                               {Curve::kSmooth, TableForm::kShapes},
+                                               {Curve::kSmooth, TableForm::kShifts},
+                                               {Curve::kFlatEnds, TableForm::kShapes},
                                                {Curve::kWildEnds, TableForm::kShapesAndEnds}};
   for (const auto& [curve, form] : cases) {
     CompressedTensor tensor = make_tensor({.rows = 256, .columns = 64, .curve = curve}, 11);

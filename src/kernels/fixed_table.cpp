@@ -14,20 +14,23 @@ constexpr int kSegment = 16;
 constexpr int kBaseStep = 255;
 
 bool by_shapes(TableForm form) {
-  return form == TableForm::kShapes || form == TableForm::kShapesAndEnds;
+  return form == TableForm::kShifts || form == TableForm::kShapes ||
+         form == TableForm::kShapesAndEnds;
 }
 
 // What one step of 16 bits stands for.
 float scale_of(TableForm form, std::span<const float> values, float peak) {
   if (form == TableForm::kResiduals) return peak / (127.0F * kBaseStep);  // a base within 8 bits
   if (form == TableForm::kPlanes) return peak / static_cast<float>(kLargestPlaneValue);
-  const float scale = peak / 32767.0F;
-  if (!by_shapes(form) || values.size() < 4) return scale;
-  // Slopes within 8 bits: in the middle entries are 110 steps apart, further out two or three times
-  // that.
+  if (!by_shapes(form)) return peak / 32767.0F;
+  const float scale = peak / 32500.0F;  // what shapes add to the largest stays within 16 bits
+  if (values.size() < 4) return scale;
+  // Slopes within 8 bits: in the middle entries are 110 steps apart (125 where slopes also stand
+  // for bases), further out two or three times that.
+  const float apart = form == TableForm::kShifts ? 125.0F : 110.0F;
   const std::size_t quarter = values.size() / 4;
   const float range = std::fabs(values[3 * quarter] - values[quarter]);
-  return std::max(scale, range / static_cast<float>(2 * quarter) / 110.0F);
+  return std::max(scale, range / static_cast<float>(2 * quarter) / apart);
 }
 
 void set_value(FixedTable& table, std::size_t index, std::uint16_t bits) {
@@ -87,7 +90,7 @@ Error2 fill(FixedTable& table, std::span<const float> values,
   }
   if (form == TableForm::kResiduals) fit_residuals(table, wanted);
   if (by_shapes(form)) {
-    fit_shapes(wanted, importance, form == TableForm::kShapesAndEnds, table.shapes);
+    fit_shapes(form, wanted, importance, table.shapes);
   }
   Error2 sums;
   for (std::size_t i = 0; i < 256; ++i) {

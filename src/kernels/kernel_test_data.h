@@ -36,7 +36,7 @@ inline double relative_error(std::span<const float> found, std::span<const doubl
 
 // How a codebook runs: random; as that of many Gaussian weights; the same with wild ends, as that
 // of fewer weights.
-enum class Curve : std::uint8_t { kJagged, kSmooth, kWildEnds };
+enum class Curve : std::uint8_t { kJagged, kSmooth, kFlatEnds, kWildEnds };
 
 struct TensorShape {
   std::uint64_t rows = 0;
@@ -68,7 +68,8 @@ inline CompressedTensor make_tensor(const TensorShape& shape, std::uint32_t seed
     for (std::size_t i = 0; i < tensor.codebook.size(); ++i) {
       const float at = 2.0F * static_cast<float>(i) / last - 1.0F;
       const float wild = shape.curve == Curve::kWildEnds && std::fabs(at) > 0.88F ? 0.002F : 0.0F;
-      tensor.codebook[i] = 0.01F * std::sinh(2.5F * at) + (i % 2 == 0 ? wild : 0.0F);
+      const float smooth = shape.curve == Curve::kFlatEnds ? std::sin(at) : std::sinh(2.5F * at);
+      tensor.codebook[i] = 0.01F * smooth + (i % 2 == 0 ? wild : 0.0F);
     }
   }
   std::mt19937 generator(seed + 1);

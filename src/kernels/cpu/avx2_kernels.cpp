@@ -156,9 +156,11 @@ static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
                        std::size_t index_columns, std::size_t begin, std::size_t end,
                        const FixedInput& x, bool accumulate, float* y,
                        std::size_t y_stride) noexcept {
-  const auto rows_by = table.form == TableForm::kShapes          ? fixed_rows_by<Shapes<false>>
-                       : table.form == TableForm::kShapesAndEnds ? fixed_rows_by<Shapes<true>>
-                                                                 : fixed_rows_by<Residuals>;
+  const auto rows_by =
+      table.form == TableForm::kShifts          ? fixed_rows_by<Shapes<TableForm::kShifts>>
+      : table.form == TableForm::kShapes        ? fixed_rows_by<Shapes<TableForm::kShapes>>
+      : table.form == TableForm::kShapesAndEnds ? fixed_rows_by<Shapes<TableForm::kShapesAndEnds>>
+                                                : fixed_rows_by<Residuals>;
   rows_by({table, indices, index_columns, x, accumulate, y, y_stride}, begin, end);
 }
 

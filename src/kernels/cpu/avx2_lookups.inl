@@ -1,11 +1,12 @@
 // Codebook lookups of avx2_kernels.cpp: decode_block(lookup, ...) with Residuals(table) or
-// Shapes<kEnds>(table).
+// Shapes<form>(table).
 //
 // Codebook values have no 256-entry lookup here, and gathers are slow; a byte shuffle looks 16
 // entries up. FixedTable has two forms of a codebook for that.
 //
 // Shapes: a line for every segment of 16 entries plus a multiple of a shape that eight segments
-// share; one vpmaddubsw multiplies both. Rows of smooth codebooks.
+// share; one vpmaddubsw multiplies both. Rows of smooth codebooks. Lines that begin at whole
+// multiples of their slopes take four instructions less.
 //
 // Residuals, for other codebooks and for panels: a byte plane of 256 residuals is 16 shuffles;
 // together with an 8-bit base and an 8-bit multiplier per segment (one shuffle each) one vpmaddubsw
@@ -155,8 +156,11 @@ constexpr Bytes kLowNibble(0x0f);
 constexpr Bytes kTopBit(0x80);
 constexpr Bytes kToEnds(112);
 
-template <bool kEnds>
+template <TableForm kForm>
 struct Shapes {
+  static constexpr bool kEnds = kForm == TableForm::kShapesAndEnds;
+  static constexpr bool kShifts = kForm == TableForm::kShifts;
+
   __m256i base_low;
   __m256i base_high;
   __m256i slope;
@@ -202,6 +206,10 @@ struct Shapes {
         ".if %c[ends]\n\t"
         "vpxor %3, %2, %2\n\t"
         ".endif\n\t"
+        ".if %c[shifts]\n\t"
+        "vpshufb %1, %[base_low], %3\n\t"
+        "vpaddb %3, %0, %0\n\t"
+        ".endif\n\t"
         "vpshufb %1, %[slope], %3\n\t"
         "vpshufb %1, %[factor], %4\n\t"
         "vpunpcklbw %2, %0, %5\n\t"
@@ -210,18 +218,20 @@ struct Shapes {
         "vpunpckhbw %4, %3, %3\n\t"
         "vpmaddubsw %5, %2, %5\n\t"
         "vpmaddubsw %0, %3, %0\n\t"
+        ".if !%c[shifts]\n\t"
         "vpshufb %1, %[base_low], %2\n\t"
         "vpshufb %1, %[base_high], %1\n\t"
         "vpunpcklbw %1, %2, %3\n\t"
         "vpunpckhbw %1, %2, %2\n\t"
         "vpaddw %3, %5, %5\n\t"
-        "vpaddw %2, %0, %0"
+        "vpaddw %2, %0, %0\n\t"
+        ".endif"
         : "+x"(indices), "=&x"(segment), "=&x"(a), "=&x"(b), "=&x"(c), "=&x"(d)
         : [base_low] "x"(base_low), [base_high] "x"(base_high), [slope] "x"(slope),
           [factor] "x"(factor), [lower] "x"(lower), [upper] "x"(upper),
           [first] "x"(kEnds ? first : lower), [last] "x"(kEnds ? last : upper),
           [nibble] "m"(kLowNibble), [top] "m"(kTopBit), [to_ends] "m"(kToEnds),
-          [ends] "i"(kEnds ? 1 : 0));
+          [ends] "i"(kEnds ? 1 : 0), [shifts] "i"(kShifts ? 1 : 0));
     values[0] = d;
     values[1] = indices;
   }

@@ -21,7 +21,14 @@ enum class WeightType : std::uint8_t { kF32, kF16, kBF16 };
 
 // How a kernel looks 16-bit values up: directly; as residuals or by shapes (below); as planes of
 // signed bytes for tiles.
-enum class TableForm : std::uint8_t { kPlain, kResiduals, kShapes, kShapesAndEnds, kPlanes };
+enum class TableForm : std::uint8_t {
+  kPlain,
+  kResiduals,
+  kShifts,
+  kShapes,
+  kShapesAndEnds,
+  kPlanes
+};
 
 // One component of a codebook with at most 256 entries as 16-bit numbers. entry = scale * value.
 // What byte shuffles of 16 entries can look up (AVX2) are two kinds of forms of the values, with
@@ -40,9 +47,9 @@ struct FixedTable {
   // kShapes: value = base[i / 16] + slope[i / 16] * (i as a signed byte) + factor[i / 16] *
   // shape[i % 16] with a shape for each half of the table; the sum of the products saturates at 16
   // bits, adding base wraps around. kShapesAndEnds: the first and the last segment have shapes of
-  // their own. Here are base's low bytes, its high bytes, slope, factor, the shapes (signed) of the
-  // lower and the upper half, and by exclusive or what those of the ends differ by; all twice as
-  // above.
+  // their own. kShifts: there is no base, i is moved by shift[i / 16] instead. Here are base's low
+  // bytes (or shift), its high bytes, slope, factor, the shapes (signed) of the lower and the upper
+  // half, and by exclusive or what those of the ends differ by; all twice as above.
   alignas(64) std::uint8_t shapes[8][32];
   TableForm form;
   float scale;
