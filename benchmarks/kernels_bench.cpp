@@ -72,7 +72,7 @@ struct Setup {
   LargeVector<std::byte> weights;  // indices, or BF16 numbers
   std::vector<float> codebook;     // of Gaussian weights
   std::vector<float> jagged;       // 256 random numbers in order
-  bool reads_ahead = false;
+  Reading reading = Reading::kInOrder;
 };
 
 constexpr std::size_t kDotSteps = 20'000;
@@ -81,19 +81,20 @@ void read_plainly(const Setup& setup, std::size_t begin, std::size_t bytes) {
   const std::size_t parts = setup.pool.thread_count();
   const std::size_t part = bytes / parts;
   setup.pool.run(parts, [&](std::size_t i) {
-    read_all(setup.weights.data() + begin + i * part, part, setup.reads_ahead);
+    read_all(setup.weights.data() + begin + i * part, part, setup.reading);
   });
 }
 
-// Whether asking ahead makes reading faster here.
-bool try_reading_ahead(Setup& setup) {
-  double best[2] = {1e9, 1e9};
-  for (int pass = 0; pass < 6; ++pass) {
-    setup.reads_ahead = pass % 2 == 1;
+// What reads fastest here.
+Reading fastest_reading(Setup& setup) {
+  double best[kReadings];
+  std::fill_n(best, kReadings, 1e9);
+  for (int pass = 0; pass < 3 * kReadings; ++pass) {
+    setup.reading = static_cast<Reading>(pass % kReadings);
     const double seconds = seconds_of([&] { read_plainly(setup, 0, setup.weights.size()); });
-    best[pass % 2] = std::min(best[pass % 2], seconds);
+    best[pass % kReadings] = std::min(best[pass % kReadings], seconds);
   }
-  return best[1] < best[0];
+  return static_cast<Reading>(std::min_element(best, best + kReadings) - best);
 }
 
 void run_all_dots(const Setup& setup) {
@@ -220,7 +221,7 @@ int main_with(int threads, int repeats, const std::string& only) {
   ThreadPool pool(static_cast<std::size_t>(threads));
   Setup setup{repeats, pool, LargeVector<std::byte>(kWorkingSet), {}, {}};
   fill(setup);
-  setup.reads_ahead = try_reading_ahead(setup);
+  setup.reading = fastest_reading(setup);
   std::printf("%-26s %13s %5s  %16s  %7s  %7s  %8s  %8s  %7s\n", "product", "shape", "batch",
               "GB/s (best)", "reading", "of it", "GFLOP/s", "dots", "of them");
   const Shape shapes[] = {{2048, 2048}, {256, 2048}, {5632, 2048}, {2048, 5632}};

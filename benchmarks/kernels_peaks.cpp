@@ -13,15 +13,21 @@ constexpr std::size_t kAhead = 2048;
 
 }  // namespace
 
-std::uint64_t read_all(const std::byte* data, std::size_t bytes, bool ahead) {
+std::uint64_t read_all(const std::byte* data, std::size_t bytes, Reading reading) {
   std::uint64_t sums[32] = {};
-  for (std::size_t i = 0; i + sizeof(sums) <= bytes; i += sizeof(sums)) {
-    for (std::size_t line = 0; ahead && line < sizeof(sums); line += 64) {
-      __builtin_prefetch(data + i + 1024 + line);
+  const std::size_t places = reading == Reading::kFourPlaces ? 4 : 1;
+  const std::size_t apart = bytes / places;
+  for (std::size_t i = 0; i < apart; i += sizeof(sums)) {
+    for (std::size_t place = 0; place < places; ++place) {
+      const std::byte* from = data + place * apart + i;
+      for (std::size_t line = 0; reading == Reading::kAskingAhead && line < sizeof(sums);
+           line += 64) {
+        __builtin_prefetch(from + 1024 + line);
+      }
+      std::uint64_t words[32];
+      std::memcpy(words, from, sizeof(words));
+      for (int j = 0; j < 32; ++j) sums[j] ^= words[j];
     }
-    std::uint64_t words[32];
-    std::memcpy(words, data + i, sizeof(words));
-    for (int j = 0; j < 32; ++j) sums[j] ^= words[j];
   }
   std::uint64_t all = 0;
   for (const std::uint64_t sum : sums) all ^= sum;

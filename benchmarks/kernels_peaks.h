@@ -6,8 +6,12 @@
 // What this machine can do at best, and the obvious ways to multiply by codes.
 namespace helix::bench {
 
-// Reads every byte and returns something that depends on all of them.
-std::uint64_t read_all(const std::byte* data, std::size_t bytes, bool ahead);
+// Ways to read plainly: which is fastest differs from processor to processor.
+enum class Reading { kInOrder, kAskingAhead, kFourPlaces };
+inline constexpr int kReadings = 3;
+
+// Reads `bytes`, a multiple of 1,024, and returns something that depends on all of them.
+std::uint64_t read_all(const std::byte* data, std::size_t bytes, Reading reading);
 
 // AVX-512 BF16 dots from registers: twelve independent ones per step.
 bool has_dot_unit();

@@ -29,30 +29,35 @@ double seconds_of(const std::function<void()>& work) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Sums `count` words, a multiple of 32, asking for what comes `ahead` words later.
-template <std::size_t kAhead>
+// Sums `count` words, a multiple of 32 * kPlaces, in `kPlaces` places by turns, asking for what
+// comes `kAhead` words later.
+template <std::size_t kAhead, std::size_t kPlaces>
 std::uint64_t sum_of(const std::uint64_t* from, std::size_t count) {
+  const std::size_t apart = count / kPlaces;
   std::uint64_t lanes[32] = {};
   for (std::size_t i = 0; i < count; i += 32) {
+    const std::uint64_t* words = from + i / 32 % kPlaces * apart + i / 32 / kPlaces * 32;
     for (std::size_t line = 0; kAhead > 0 && line < 32; line += 8) {
-      __builtin_prefetch(from + i + kAhead + line);
+      __builtin_prefetch(words + kAhead + line);
     }
-    for (std::size_t lane = 0; lane < 32; ++lane) lanes[lane] += from[i + lane];
+    for (std::size_t lane = 0; lane < 32; ++lane) lanes[lane] += words[lane];
   }
   return std::accumulate(std::begin(lanes), std::end(lanes), std::uint64_t{0});
 }
 
-// Sums a buffer with all threads; the best of several passes, with and without asking ahead: which
-// is faster differs from processor to processor.
+// Sums a buffer with all threads; the best of several passes in order, asking ahead, and in four
+// places at once: which is fastest differs from processor to processor.
 double measure_read_bandwidth(ThreadPool& pool) {
+  constexpr std::uint64_t (*kWays[])(const std::uint64_t*, std::size_t) = {
+      sum_of<0, 1>, sum_of<128, 1>, sum_of<0, 4>};
   const LargeVector<std::uint64_t> buffer(kReadBytes / sizeof(std::uint64_t), 1);
   const std::size_t part = buffer.size() / kReadParts;
   std::vector<std::uint64_t> sums(kReadParts);
   double best = 0.0;
-  for (int pass = 0; pass < 6; ++pass) {
-    const auto sum = pass % 2 == 0 ? sum_of<0> : sum_of<128>;
+  for (int pass = 0; pass < 9; ++pass) {
     const double seconds = seconds_of([&] {
-      pool.run(kReadParts, [&](std::size_t i) { sums[i] = sum(buffer.data() + i * part, part); });
+      pool.run(kReadParts,
+               [&](std::size_t i) { sums[i] = kWays[pass % 3](buffer.data() + i * part, part); });
     });
     best = std::max(best, static_cast<double>(kReadBytes) / seconds);
   }
