@@ -13,6 +13,7 @@ constexpr int kLanes = 8;
 constexpr int kTileBatch = 6;
 constexpr std::size_t kRowsAhead = 2048;
 constexpr std::size_t kRowGroup = 4;
+constexpr int kRowBatch = 16;
 constexpr std::size_t kPanelGroup = 1;
 constexpr int kFixedTileBatch = 6;
 constexpr int kFixedTileRest = 2;
@@ -87,11 +88,13 @@ struct RowTask {
 };
 
 // Rows [begin, begin + count * kRows): `count` times kRows rows that lie `count` rows apart. Two
-// streams at once keep more of the memory's latency under way than one.
+// streams at once keep more of the memory's latency under way than one. Of the batch `some` rows
+// from `first` on, up to kBatch.
 template <typename Lookup, int kRows, int kBatch>
 static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t count,
-                          std::size_t first) {
+                          std::size_t first, std::size_t some) {
   const Lookup lookup(task.table);
+  const int batch = kBatch > 2 ? static_cast<int>(some) : kBatch;
   const FixedInput& x = task.x;
   const std::size_t apart = count * task.index_columns;
   for (std::size_t row = begin; row < begin + count; ++row) {
@@ -112,7 +115,7 @@ static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t co
           decode_block(lookup, indices, task.index_columns - done, w[r]);
         });
 #pragma GCC unroll 1
-        for (int n = 0; n < kBatch; ++n, v += kFixedBlock) {
+        for (int n = 0; n < batch; ++n, v += kFixedBlock) {
           unroll<4 * kRows>([&]<int i>() {
             constexpr int r = i % kRows;
             constexpr int part = i / kRows;
@@ -120,36 +123,41 @@ static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t co
           });
         }
       }
-      unroll<kRows * kBatch>([&]<int i>() {
-        constexpr int r = i / kBatch;
-        constexpr int n = i % kBatch;
-        sums[r][n] += to_floats(parts[r][n]) * broadcast(scales[n]);
-      });
+      for (int n = 0; n < batch; ++n) {
+        unroll<kRows>(
+            [&]<int r>() { sums[r][n] += to_floats(parts[r][n]) * broadcast(scales[n]); });
+      }
     }
-    for (std::size_t i = 0; i < kRows * kBatch; ++i) {
-      const std::size_t n = i % kBatch;
-      float* to = task.y + (first + n) * task.y_stride + row + i / kBatch * count;
-      const float product = sum_lanes(sums[i / kBatch][n]) * task.table.scale;
-      *to = task.accumulate ? *to + product : product;
+    for (int n = 0; n < batch; ++n) {
+      for (int r = 0; r < kRows; ++r) {
+        float* to = task.y + (first + n) * task.y_stride + row + r * count;
+        const float product = sum_lanes(sums[r][n]) * task.table.scale;
+        *to = task.accumulate ? *to + product : product;
+      }
     }
   }
 }
 
 template <typename Lookup>
 static void fixed_rows_by(const RowTask& task, std::size_t begin, std::size_t end) {
-  std::size_t n = 0;
-  const auto advance = [&]<int kRows, int kBatch>() {
+  const auto multiply = [&]<int kRows, int kBatch>(std::size_t first, std::size_t some) {
     const std::size_t count = (end - begin) / kRows;
-    for (; n + kBatch <= task.x.batch; n += kBatch) {
-      fixed_rows_of<Lookup, kRows, kBatch>(task, begin, count, n);
-      if (begin + count * kRows < end) fixed_rows_of<Lookup, 1, kBatch>(task, end - 1, 1, n);
+    fixed_rows_of<Lookup, kRows, kBatch>(task, begin, count, first, some);
+    if (begin + count * kRows < end) {
+      fixed_rows_of<Lookup, 1, kBatch>(task, end - 1, 1, first, some);
     }
   };
-  advance.template operator()<2, 16>();
-  advance.template operator()<1, 8>();
-  advance.template operator()<1, 4>();
-  advance.template operator()<2, 2>();
-  advance.template operator()<2, 1>();
+  for (std::size_t n = 0; n < task.x.batch;) {
+    const std::size_t some = smaller_size(kRowBatch, task.x.batch - n);
+    if (some > 2) {
+      multiply.template operator()<2, kRowBatch>(n, some);
+    } else if (some == 2) {
+      multiply.template operator()<2, 2>(n, some);
+    } else {
+      multiply.template operator()<2, 1>(n, some);
+    }
+    n += some;
+  }
 }
 
 static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
@@ -192,7 +200,7 @@ static KernelTable make_table() {
   KernelTable table = everyday_table(Isa::kAvx2);
   table.column_order = kColumnOrder;
   table.segmented = true;
-  table.row_batch = 16;
+  table.row_batch = kRowBatch;
   table.fixed_rows = fixed_rows;
   table.fixed_panel = fixed_panel;
   table.fixed_multiply = fixed_multiply;
