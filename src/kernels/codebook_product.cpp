@@ -22,15 +22,12 @@ void add_sidecar(const State& state, const float* x, std::size_t begin, std::siz
                  std::size_t batch, float* y) {
   const RowSidecar& sidecar = state.sidecar;
   if (sidecar.row_begin.empty()) return;
-  const float* inverse = state.inverse_scales.empty() ? nullptr : state.inverse_scales.data();
   // One after the other, not row by row: processors guess badly how many a row has.
   for (std::size_t n = 0; n < batch; ++n) {
     const float* from = x + n * state.columns();
     float* to = y + n * state.rows();
     for (std::uint64_t i = sidecar.row_begin[begin]; i < sidecar.row_begin[end]; ++i) {
-      const std::uint32_t column = sidecar.columns[i];
-      const float scaled = inverse == nullptr ? from[column] : from[column] * inverse[column];
-      to[sidecar.rows[i]] += sidecar.deltas[i] * scaled;
+      to[sidecar.rows[i]] += sidecar.deltas[i] * from[sidecar.columns[i]];
     }
   }
 }

@@ -101,6 +101,7 @@ RowSidecar make_row_sidecar(const CompressedTensor& tensor) {
     return static_cast<std::uint64_t>(tensor.sidecar_positions[i]);
   };
   const std::uint32_t d = tensor.vector_size;
+  const auto& scales = tensor.channel_scales;
   sidecar.row_begin.assign(tensor.rows + 1, count);
   sidecar.rows.resize(count);
   sidecar.columns.resize(count);
@@ -116,6 +117,7 @@ RowSidecar make_row_sidecar(const CompressedTensor& tensor) {
     sidecar.columns[i] = static_cast<std::uint32_t>(position(i) - (rows - 1) * tensor.columns);
     const std::size_t entry = index_at(tensor, position(i) / d);
     sidecar.deltas[i] = tensor.sidecar_values[i] - tensor.codebook[entry * d + position(i) % d];
+    if (!scales.empty()) sidecar.deltas[i] /= scales[sidecar.columns[i]];
   }
   return sidecar;
 }

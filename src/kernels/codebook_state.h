@@ -11,7 +11,8 @@
 
 namespace helix {
 
-// Where the sidecar's values are, row by row (CSR), and what they add to the codebook's.
+// Where the sidecar's values are, row by row (CSR), and what they add to the codebook's, over the
+// column's scale: for x as it is.
 struct RowSidecar {
   std::vector<std::uint64_t> row_begin;  // (rows + 1), or empty where there are none
   std::vector<std::uint32_t> rows;

@@ -143,6 +143,7 @@ class PlaneTask {
     const RowSidecar& sidecar = state.sidecar;
     if (sidecar.row_begin.empty()) return;
     const std::size_t d = state.tensor.vector_size;
+    const auto& scales = state.tensor.channel_scales;
     const std::size_t end = (piece.begin + piece.columns) * d;
     for (std::size_t r = 0; r < rows; ++r) {
       std::uint64_t& at = cursors[row - begin_ + r];
@@ -152,7 +153,7 @@ class PlaneTask {
         if (column % d != piece.component) continue;
         outliers.push_back({static_cast<std::uint32_t>(r),
                             static_cast<std::uint32_t>(column / d - piece.begin),
-                            sidecar.deltas[at]});
+                            sidecar.deltas[at] * (scales.empty() ? 1.0F : scales[column])});
       }
     }
   }
