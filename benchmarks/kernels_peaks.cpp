@@ -17,7 +17,7 @@ std::uint64_t read_all(const std::byte* data, std::size_t bytes, Reading reading
   std::uint64_t sums[32] = {};
   const std::size_t places = reading == Reading::kFourPlaces ? 4 : 1;
   const std::size_t apart = bytes / places;
-  for (std::size_t i = 0; i < apart; i += sizeof(sums)) {
+  for (std::size_t i = 0; i + sizeof(sums) <= apart; i += sizeof(sums)) {
     for (std::size_t place = 0; place < places; ++place) {
       const std::byte* from = data + place * apart + i;
       for (std::size_t line = 0; reading == Reading::kAskingAhead && line < sizeof(sums);

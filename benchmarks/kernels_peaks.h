@@ -10,7 +10,7 @@ namespace helix::bench {
 enum class Reading { kInOrder, kAskingAhead, kFourPlaces };
 inline constexpr int kReadings = 3;
 
-// Reads `bytes`, a multiple of 1,024, and returns something that depends on all of them.
+// Reads `bytes` but for less than 1,024 of them and returns something that depends on all it read.
 std::uint64_t read_all(const std::byte* data, std::size_t bytes, Reading reading);
 
 // AVX-512 BF16 dots from registers: twelve independent ones per step.
