@@ -31,7 +31,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
     if (address == MAP_FAILED) {
       const int fault = errno;
       ::close(descriptor);
-      throw_error(ErrorCode::kIoError, path.string(), ": cannot map: ", std::strerror(fault));
+      throw_error(fault == ENOMEM ? ErrorCode::kOutOfMemory : ErrorCode::kIoError, path.string(),
+                  ": cannot map: ", std::strerror(fault));
     }
     data_ = static_cast<const std::byte*>(address);
 #ifdef MADV_HUGEPAGE

@@ -24,6 +24,16 @@ WeightType cache_type(DType dtype) {
   }
 }
 
+// Infinite and NaN go through: what comes of them says itself that something is wrong.
+void require_f16(std::span<const float> numbers, const char* what, std::size_t position) {
+  constexpr float kLargest = 65520.0F;  // from here on F16 rounds to infinity
+  for (const float number : numbers) {
+    if (std::fabs(number) < kLargest || !std::isfinite(number)) continue;
+    throw_error(ErrorCode::kUnsupported, "a ", what, " of ", number, " from position ", position,
+                " on is more than F16 holds, 65504: this model needs precision f32");
+  }
+}
+
 void check_shape(const AttentionShape& shape) {
   constexpr std::size_t kLargestHead = 1024;
   if (shape.key_heads == 0 || shape.query_heads == 0 || shape.query_heads % shape.key_heads != 0 ||
@@ -235,6 +245,10 @@ void append_to_cache(const AttentionShape& shape, const KeyValueCache& cache, st
     throw_error(ErrorCode::kInvalidArgument, keys.size(), " keys and ", values.size(),
                 " values of ", shape.key_heads, " heads of ", shape.head_dim, " at position ",
                 position, " of a cache of ", cache.capacity);
+  }
+  if (cache.dtype == DType::kF16) {
+    require_f16(keys, "key", position);
+    require_f16(values, "value", position);
   }
   const std::size_t bytes = shape.head_dim * dtype_bytes(cache.dtype);
   for (std::size_t i = 0; i < tokens * shape.key_heads; ++i) {

@@ -29,7 +29,8 @@ struct KeyValueCache {
 std::size_t cache_bytes(const AttentionShape& shape, DType dtype, std::size_t capacity);
 
 // Stores keys and values (tokens, key_heads, head_dim) at positions [position, position + tokens).
-// Throws Error(kInvalidArgument) where sizes do not fit or the cache is too small.
+// Throws Error(kInvalidArgument) where sizes do not fit or the cache is too small, kUnsupported
+// for a finite number that an F16 cache cannot hold; the cache is then as it was.
 void append_to_cache(const AttentionShape& shape, const KeyValueCache& cache, std::size_t position,
                      std::span<const float> keys, std::span<const float> values);
 

@@ -196,5 +196,23 @@ TEST(Attention, WrongSizesAreRefused) {
       Error);
 }
 
+TEST(AppendToCache, ANumberThatF16CannotHoldIsNamed) {
+  const AttentionShape shape = {.query_heads = 1, .key_heads = 1, .head_dim = 2, .scale = 1.0F};
+  const std::vector<float> fits = {65504.0F, -65519.0F};
+  const std::vector<float> large = {1.0F, -70000.0F};
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    std::vector<std::byte> keys(cache_bytes(shape, dtype, 1));
+    std::vector<std::byte> values(keys.size());
+    const KeyValueCache cache = {keys.data(), values.data(), dtype, 1};
+    append_to_cache(shape, cache, 0, fits, fits);
+    if (dtype != DType::kF16) {
+      append_to_cache(shape, cache, 0, large, large);
+      continue;
+    }
+    EXPECT_THROW(append_to_cache(shape, cache, 0, large, fits), Error);
+    EXPECT_THROW(append_to_cache(shape, cache, 0, fits, large), Error);
+  }
+}
+
 }  // namespace
 }  // namespace helix

@@ -12,8 +12,9 @@
 namespace helix {
 
 // A compressed weight matrix made ready for products: lookup tables of its codebook, its outliers
-// sorted by row. The indices stay where they lie, at any alignment; the object adds a few kilobytes
-// and 16 bytes per outlier. Immutable: any number of threads may multiply by it.
+// sorted by row. The indices stay where they lie, at any alignment; the object adds a few
+// kilobytes, 8 bytes per row and 12 per outlier. Immutable: any number of threads may multiply by
+// it.
 //
 // Precision::kF32 looks F32 values up and sums in F32.
 //
@@ -42,7 +43,7 @@ class CodebookMatrix {
   std::size_t rows() const noexcept;
   std::size_t columns() const noexcept;
   const CompressedTensor& tensor() const noexcept;
-  // Whether products are 16-bit fixed point (or BF16 tiles).
+  // Whether products are 16-bit fixed point.
   bool fixed_point() const noexcept;
 
   // y (batch, rows) = x (batch, columns) * weight^T + bias. A row of x with a number that is not

@@ -43,10 +43,6 @@ std::uint16_t index_at(const CompressedTensor& tensor, std::uint64_t position) {
   return index;
 }
 
-}  // namespace
-
-namespace {
-
 // Leaves state.fixed false where 16 bits would not do.
 void prepare_fixed_tables(CodebookMatrix::State& state) {
   const CompressedTensor& tensor = state.tensor;

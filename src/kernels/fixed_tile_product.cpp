@@ -1,9 +1,10 @@
 // Large batches in 16-bit fixed point.
 //
-// A task makes y for kPanels panels of rows, 256 columns at a time: the piece of a panel (16 KiB)
-// is decoded into the first-level cache, where all batch rows pass by it; x for these columns
-// (256 KiB for a batch of 512) and the task's tile (64 KiB a panel) stay in the second-level cache
-// from panel to panel. More panels read x more seldom from the third level, fewer leave more tasks.
+// A task makes y for up to kMostPanels panels of rows, 256 columns at a time: the piece of a panel
+// (8 or 16 KiB) is decoded into the first-level cache, where all batch rows pass by it; x for these
+// columns (256 KiB for a batch of 512) and the task's tile (32 or 64 KiB a panel) stay in the
+// second-level cache from panel to panel. More panels read x more seldom from the third level,
+// fewer leave more tasks.
 
 #include <algorithm>
 #include <cmath>

@@ -2,8 +2,8 @@
 
 #include <optional>
 
+#include "helix/precision.h"
 #include "kernels/isa.h"
-#include "kernels/precision.h"
 
 namespace helix {
 

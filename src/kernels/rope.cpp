@@ -124,10 +124,7 @@ void check(const RopeOptions& options) {
   }
 }
 
-}  // namespace
-
-RopeFrequencies rope_frequencies(const RopeOptions& options, std::uint64_t sequence_length) {
-  check(options);
+RopeFrequencies unchecked_frequencies(const RopeOptions& options, std::uint64_t sequence_length) {
   switch (options.scaling) {
     case RopeScaling::kDefault: return {inverse_frequencies(options.theta, options.head_dim)};
     case RopeScaling::kLinear: return {linear(options)};
@@ -137,6 +134,19 @@ RopeFrequencies rope_frequencies(const RopeOptions& options, std::uint64_t seque
     case RopeScaling::kLlama3: return {llama3(options)};
   }
   throw_error(ErrorCode::kInternal, "unknown rotary scaling");
+}
+
+}  // namespace
+
+RopeFrequencies rope_frequencies(const RopeOptions& options, std::uint64_t sequence_length) {
+  check(options);
+  RopeFrequencies result = unchecked_frequencies(options, sequence_length);
+  const auto finite = [](float value) { return std::isfinite(value); };
+  if (!finite(result.attention_factor) || !std::ranges::all_of(result.inverse, finite)) {
+    throw_error(ErrorCode::kInvalidArgument, "rotary embedding with theta ", options.theta,
+                " and factor ", options.factor, ": its frequencies are no finite numbers");
+  }
+  return result;
 }
 
 RopeAngles rope_angles(const RopeFrequencies& frequencies,

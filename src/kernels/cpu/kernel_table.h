@@ -12,7 +12,8 @@
 // linker would keep one copy for all machines.
 namespace helix {
 
-// Columns that share one scale in the 16-bit fixed-point product.
+// Columns of a block of the 16-bit fixed-point product; row_group or panel_group blocks of x share
+// a scale.
 inline constexpr std::size_t kFixedBlock = 64;
 // Batch rows that the row-wise (unpacked) products take at once.
 inline constexpr std::size_t kMaxRowBatch = 8;

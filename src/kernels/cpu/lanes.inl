@@ -150,8 +150,8 @@ static inline Vec exponential(Vec x) {
   p = p * r * r + r + broadcast(1.0F);
   const WordVec exponent = ((WordVec)shifted - (WordVec)magic) << 23;
   const Vec result = (Vec)((WordVec)p + exponent);
-  const Vec infinite = broadcast(__builtin_inff());
-  return select((IntVec)(x > broadcast(88.0F)), infinite, result);
+  const Vec beyond = broadcast(__builtin_inff()) + x;  // NaN where x is
+  return select((IntVec)(x <= broadcast(88.0F)), result, beyond);
 }
 
 // e^x within 1e-15 of itself for x in [-708, 709]; smaller x give 0, NaN stays NaN. The Taylor
