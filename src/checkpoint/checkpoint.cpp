@@ -78,6 +78,16 @@ std::string mangled(std::string name) {
 }  // namespace
 
 Json read_config(const fs::path& folder) {
+  std::error_code fault;
+  if (fs::is_regular_file(folder, fault)) {
+    throw_error(ErrorCode::kInvalidArgument, folder.string(),
+                ": is a file, expected the folder of a model with config.json and safetensors");
+  }
+  if (folder.empty() || !fs::exists(folder, fault)) {
+    throw_error(ErrorCode::kNotFound, "\"", folder.string(),
+                "\": there is no such folder; expected that of a model with config.json and "
+                "safetensors");
+  }
   const fs::path path = folder / "config.json";
   return parse_config(read_file(path, kMaxConfigBytes), path.string());
 }

@@ -79,7 +79,8 @@ class Checkpoint {
   std::vector<const StoredTensor*> ignored_;
 };
 
-// config.json of a folder as an object. Throws Error(kNotFound | kCorruptData).
+// config.json of a folder as an object. Throws Error(kNotFound | kCorruptData), kInvalidArgument
+// where `folder` is a file.
 Json read_config(const std::filesystem::path& folder);
 
 // The dense shape (out, in) of a weight, worked out from the sizes in config.json; nothing where

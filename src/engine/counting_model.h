@@ -20,6 +20,7 @@ class CountingModel final : public CausalModel {
       if (length < tokens.size()) tokens.resize(length);
       return true;
     }
+    bool holds_for(std::size_t) const override { return true; }
     std::uint64_t bytes() const override { return tokens.size() * 4; }
     std::vector<std::int32_t> tokens;
 

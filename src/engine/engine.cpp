@@ -25,6 +25,7 @@ std::size_t Sequence::keep_common(std::span<const std::int32_t> tokens) {
       std::mismatch(tokens_.begin(), tokens_.end(), tokens.begin(), tokens.end());
   auto kept = static_cast<std::size_t>(mine - tokens_.begin());
   if (kept > 0 && kept == tokens.size()) --kept;
+  if (!state_->holds_for(tokens.size())) kept = 0;
   forget_from(kept);
   return length();
 }

@@ -22,7 +22,8 @@ class Sequence {
   std::uint64_t state_bytes() const { return state_->bytes(); }
 
   // Keeps what `tokens` begin with and forgets the rest, and the last of `tokens` in any case, so
-  // that something is left to compute. Returns how many tokens are kept.
+  // that something is left to compute; everything where the model would remember a text of this
+  // length differently. Returns how many tokens are kept.
   std::size_t keep_common(std::span<const std::int32_t> tokens);
 
  private:
@@ -48,7 +49,6 @@ class Engine {
 
   const ModelInfo& info() const { return model_->info(); }
   std::size_t context_length() const { return context_length_; }
-  std::size_t chunk_tokens() const { return chunk_tokens_; }
   std::size_t thread_count() const { return pool_.thread_count(); }
   ThreadPool& pool() { return pool_; }
 

@@ -6,12 +6,6 @@
 #include "models/row_parts.h"
 
 namespace helix {
-namespace {
-
-Bias bias_of(bool required) { return required ? Bias::kRequired : Bias::kIfStored; }
-
-}  // namespace
-
 AttentionShape attention_shape(const DecoderConfig& config, std::size_t layer) {
   return {.query_heads = config.head_count,
           .key_heads = config.key_head_count,
@@ -25,13 +19,13 @@ AttentionBlock::AttentionBlock(const DecoderConfig& config, std::size_t layer,
     : layer_(layer),
       shape_(attention_shape(config, layer)),
       query_(weights.linear(name + ".q_proj", config.head_count * config.head_dim,
-                            config.hidden_size, bias_of(config.query_bias))),
+                            config.hidden_size, config.query_bias)),
       key_(weights.linear(name + ".k_proj", config.key_head_count * config.head_dim,
-                          config.hidden_size, bias_of(config.query_bias))),
+                          config.hidden_size, config.query_bias)),
       value_(weights.linear(name + ".v_proj", config.key_head_count * config.head_dim,
-                            config.hidden_size, bias_of(config.query_bias))),
+                            config.hidden_size, config.query_bias)),
       output_(weights.linear(name + ".o_proj", config.hidden_size,
-                             config.head_count * config.head_dim, bias_of(config.output_bias))) {}
+                             config.head_count * config.head_dim, config.output_bias)) {}
 
 std::uint64_t AttentionBlock::weight_bytes() const {
   return query_.weight_bytes() + key_.weight_bytes() + value_.weight_bytes() +

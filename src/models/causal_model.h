@@ -22,6 +22,9 @@ class SequenceState {
   // Forgets all but the first `length` tokens; false, and nothing done, where this kind of state
   // cannot go back that far.
   virtual bool truncate(std::size_t length) = 0;
+  // Whether what is remembered is also what a sequence of `final_length` tokens would begin with;
+  // not so beyond the trained length where RoPE depends on the length.
+  virtual bool holds_for(std::size_t final_length) const = 0;
   virtual std::uint64_t bytes() const = 0;
 };
 

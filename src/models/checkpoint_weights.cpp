@@ -6,15 +6,6 @@
 #include "base/message.h"
 
 namespace helix {
-namespace {
-
-// The tensors of the linear layers and tables; a stored vector is read whatever its float type.
-bool is_matrix_type(DType dtype) {
-  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
-}
-
-}  // namespace
-
 CheckpointWeights::CheckpointWeights(const Checkpoint& checkpoint, const MatrixOptions& options)
     : checkpoint_(checkpoint), options_(options) {
   const std::string& method = checkpoint.foreign_quantization();
@@ -38,7 +29,8 @@ const ModuleParts* CheckpointWeights::compressed(const std::string& module) cons
 }
 
 CompressedTensor CheckpointWeights::load_compressed(const ModuleParts& parts, std::size_t rows,
-                                                    std::size_t columns) const {
+                                                    std::size_t columns) {
+  mark_used(parts.name);
   CompressedTensor tensor = checkpoint_.load_module(parts.name);
   if (tensor.rows != rows || tensor.columns != columns) {
     refuse_shape(parts.dense_key, {rows, columns}, {tensor.rows, tensor.columns});
@@ -46,22 +38,26 @@ CompressedTensor CheckpointWeights::load_compressed(const ModuleParts& parts, st
   return tensor;
 }
 
-TensorView CheckpointWeights::load_dense(const std::string& tensor, const Shape& expected) const {
+TensorView CheckpointWeights::load_dense(const std::string& tensor, const Shape& expected) {
+  mark_used(tensor);
   const StoredTensor* stored = checkpoint_.store().find(tensor);
   if (stored == nullptr) {
     throw_error(ErrorCode::kNotFound, checkpoint_.folder().string(), ": tensor ", tensor,
                 " is missing");
   }
-  if (stored->view.shape != expected) refuse_shape(tensor, expected, stored->view.shape);
-  return stored->view;
+  const TensorView& view = stored->view;
+  if (view.shape != expected) refuse_shape(tensor, expected, view.shape);
+  const bool vector_of_doubles = view.dtype == DType::kF64 && expected.size() == 1;
+  if (view.dtype != DType::kF32 && view.dtype != DType::kF16 && view.dtype != DType::kBF16 &&
+      !vector_of_doubles) {
+    throw_error(ErrorCode::kUnsupported, checkpoint_.folder().string(), ": tensor ", tensor,
+                " has type ", dtype_name(view.dtype), ", expected F32, F16 or BF16");
+  }
+  return view;
 }
 
 std::vector<float> CheckpointWeights::vector(const std::string& tensor, std::size_t size) {
   const TensorView view = load_dense(tensor, {size});
-  if (!dtype_is_float(view.dtype)) {
-    throw_error(ErrorCode::kUnsupported, checkpoint_.folder().string(), ": tensor ", tensor,
-                " has type ", dtype_name(view.dtype), ", expected F32, F16 or BF16");
-  }
   std::vector<float> values(size);
   read_floats(view, 0, values);
   for (std::size_t i = 0; i < size; ++i) {
@@ -72,27 +68,16 @@ std::vector<float> CheckpointWeights::vector(const std::string& tensor, std::siz
   return values;
 }
 
-std::vector<float> CheckpointWeights::load_bias(const std::string& module, std::size_t rows,
-                                                Bias bias) {
-  const std::string name = module + ".bias";
-  if (bias == Bias::kIfStored && checkpoint_.store().find(name) == nullptr) return {};
-  return vector(name, rows);
-}
-
 Linear CheckpointWeights::linear(const std::string& module, std::size_t rows, std::size_t columns,
-                                 Bias bias) {
-  std::vector<float> offsets = load_bias(module, rows, bias);
+                                 bool has_bias) {
+  std::vector<float> bias;
+  if (has_bias) bias = vector(module + ".bias", rows);
   if (const ModuleParts* parts = compressed(module)) {
     return Linear(
-        CodebookMatrix(load_compressed(*parts, rows, columns), std::move(offsets), options_));
+        CodebookMatrix(load_compressed(*parts, rows, columns), std::move(bias), options_));
   }
-  const std::string name = module + ".weight";
-  const TensorView view = load_dense(name, {rows, columns});
-  if (!is_matrix_type(view.dtype)) {
-    throw_error(ErrorCode::kUnsupported, checkpoint_.folder().string(), ": tensor ", name,
-                " has type ", dtype_name(view.dtype), ", expected F32, F16 or BF16");
-  }
-  return Linear(DenseMatrix(view, std::move(offsets), options_));
+  return Linear(
+      DenseMatrix(load_dense(module + ".weight", {rows, columns}), std::move(bias), options_));
 }
 
 EmbeddingTable CheckpointWeights::embedding(const std::string& module, std::size_t rows,
@@ -101,6 +86,22 @@ EmbeddingTable CheckpointWeights::embedding(const std::string& module, std::size
     return EmbeddingTable(load_compressed(*parts, rows, columns));
   }
   return EmbeddingTable(load_dense(module + ".weight", {rows, columns}));
+}
+
+void CheckpointWeights::mark_used(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  used_.insert(name);
+}
+
+std::vector<std::string> CheckpointWeights::unused() const {
+  std::vector<std::string> names;
+  for (const auto& [name, parts] : checkpoint_.modules()) {
+    if (!used_.contains(name) && !used_.contains(parts.dense_key)) names.push_back(name);
+  }
+  for (const StoredTensor* tensor : checkpoint_.exact_tensors()) {
+    if (!used_.contains(tensor->name)) names.push_back(tensor->name);
+  }
+  return names;
 }
 
 }  // namespace helix

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <mutex>
+#include <set>
+
 #include "checkpoint/checkpoint.h"
 #include "kernels/matrix_options.h"
 #include "models/weight_source.h"
@@ -15,23 +18,27 @@ class CheckpointWeights final : public WeightSource {
   CheckpointWeights(const Checkpoint& checkpoint, const MatrixOptions& options);
 
   Linear linear(const std::string& module, std::size_t rows, std::size_t columns,
-                Bias bias) override;
+                bool has_bias) override;
   EmbeddingTable embedding(const std::string& module, std::size_t rows,
                            std::size_t columns) override;
   std::vector<float> vector(const std::string& tensor, std::size_t size) override;
 
+  // The stored tensors, of compressed modules their names, that nobody has asked for, in order.
+  std::vector<std::string> unused() const;
+
  private:
   // Null unless `module` is compressed, and its codes count.
   const ModuleParts* compressed(const std::string& module) const;
-  CompressedTensor load_compressed(const ModuleParts& parts, std::size_t rows,
-                                   std::size_t columns) const;
-  TensorView load_dense(const std::string& tensor, const Shape& expected) const;
-  std::vector<float> load_bias(const std::string& module, std::size_t rows, Bias bias);
+  CompressedTensor load_compressed(const ModuleParts& parts, std::size_t rows, std::size_t columns);
+  void mark_used(const std::string& name);
+  TensorView load_dense(const std::string& tensor, const Shape& expected);
   [[noreturn]] void refuse_shape(const std::string& tensor, const Shape& expected,
                                  const Shape& found) const;
 
   const Checkpoint& checkpoint_;
   MatrixOptions options_;
+  mutable std::mutex mutex_;
+  std::set<std::string, std::less<>> used_;
 };
 
 }  // namespace helix

@@ -17,6 +17,22 @@ namespace {
 constexpr double kMostPositions = 1 << 30;
 constexpr const char* kEmbedding = "model.embed_tokens";
 
+// Scaled RoPE takes texts longer than the trained length; where config.json states the trained one
+// as max_position_embeddings, the factor says how much longer.
+std::size_t longest_text(const DecoderConfig& config) {
+  auto positions = static_cast<double>(config.max_positions);
+  switch (config.rope.scaling) {
+    case RopeScaling::kDefault:
+    case RopeScaling::kLlama3: break;
+    case RopeScaling::kLinear:
+    case RopeScaling::kDynamic: positions *= config.rope.factor; break;
+    case RopeScaling::kYarn:
+      positions = std::max(
+          positions, static_cast<double>(config.rope.original_max_positions) * config.rope.factor);
+  }
+  return static_cast<std::size_t>(std::min(positions, kMostPositions));
+}
+
 void append(std::vector<float>& to, const std::vector<float>& from) {
   to.insert(to.end(), from.begin(), from.end());
 }
@@ -32,16 +48,12 @@ Decoder::Decoder(DecoderConfig config, std::unique_ptr<WeightSource> weights, DT
       layers_(make_layers(pool)),
       final_norm_(weights_->vector("model.norm.weight", config_.hidden_size)),
       output_head_(weights_->linear(config_.tied_embeddings ? kEmbedding : "lm_head",
-                                    config_.vocabulary_size, config_.hidden_size, Bias::kIfStored)),
+                                    config_.vocabulary_size, config_.hidden_size, false)),
       frequencies_(rope_frequencies(config_.rope)) {
   info_.model_type = config_.model_type;
   info_.vocabulary_size = config_.vocabulary_size;
   info_.hidden_size = config_.hidden_size;
-  info_.max_positions = config_.max_positions;
-  if (config_.rope.scaling == RopeScaling::kDynamic) {  // it stretches as the text grows
-    const double stretched = static_cast<double>(config_.max_positions) * config_.rope.factor;
-    info_.max_positions = static_cast<std::size_t>(std::min(stretched, kMostPositions));
-  }
+  info_.max_positions = longest_text(config_);
   info_.end_tokens = config_.end_tokens;
   count_bytes();
 }
@@ -72,8 +84,9 @@ void Decoder::count_bytes() {
 }
 
 std::unique_ptr<SequenceState> Decoder::new_state(std::size_t capacity) const {
+  const bool dynamic = config_.rope.scaling == RopeScaling::kDynamic;
   return std::make_unique<KvCache>(attention_shape(config_, 0), config_.layer_count, cache_dtype_,
-                                   capacity);
+                                   capacity, dynamic ? config_.max_positions : SIZE_MAX);
 }
 
 void Decoder::forward(std::span<const SequenceStep> steps, std::span<float> hidden,
@@ -96,8 +109,10 @@ void Decoder::forward(std::span<const SequenceStep> steps, std::span<float> hidd
     add_rows(change, x, pool);
   }
   norm(x, final_norm_, hidden, pool);
-  for (const TokenBatch::Part& part : batch.parts) {
-    part.cache->set_length(part.first_position + part.rows);
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const TokenBatch::Part& part = batch.parts[i];
+    const std::size_t length = part.first_position + part.rows;
+    part.cache->set_length(length, std::max(length, steps[i].final_length));
   }
 }
 

@@ -12,14 +12,17 @@ constexpr std::size_t kMostLayers = 4096;
 constexpr std::size_t kLargestHead = 1024;
 constexpr std::size_t kMostSharedHeads = 64;
 
-void read_sizes(const ConfigFields& fields, DecoderConfig& config) {
+void read_sizes(const ConfigFields& fields, const DecoderDefaults& defaults,
+                DecoderConfig& config) {
   config.vocabulary_size = fields.size("vocab_size");
   config.hidden_size = fields.size("hidden_size");
   config.intermediate_size = fields.size("intermediate_size");
   config.layer_count = fields.size("num_hidden_layers");
   config.head_count = fields.size("num_attention_heads");
-  config.key_head_count = fields.size_or("num_key_value_heads", config.head_count);
-  config.max_positions = fields.size_or("max_position_embeddings", 2048);
+  config.key_head_count =
+      fields.size_or("num_key_value_heads",
+                     defaults.key_head_count == 0 ? config.head_count : defaults.key_head_count);
+  config.max_positions = fields.size_or("max_position_embeddings", defaults.max_positions);
   if (config.layer_count > kMostLayers) fields.refuse("num_hidden_layers", "at most 4096");
   if (config.head_count % config.key_head_count != 0) {
     fields.refuse("num_key_value_heads",
@@ -54,20 +57,24 @@ std::vector<std::int32_t> read_end_tokens(const Json& config, std::string_view f
   const auto found = config.find("eos_token_id");
   if (found == config.end() || found->is_null()) return {};
   std::vector<std::int32_t> ids;
+  const auto add = [&](const Json& id) {
+    const bool none = id.is_number_integer() && id.get<std::int64_t>() < 0;  // -1: there is none
+    if (!none) ids.push_back(token_id(id, file));
+  };
   if (found->is_array()) {
-    for (const Json& id : *found) ids.push_back(token_id(id, file));
+    for (const Json& id : *found) add(id);
   } else {
-    ids.push_back(token_id(*found, file));
+    add(*found);
   }
   return ids;
 }
 
-DecoderConfig read_decoder_config(const Json& json, std::string_view file) {
+DecoderConfig read_decoder_config(const Json& json, std::string_view file,
+                                  const DecoderDefaults& defaults) {
   const ConfigFields fields(json, file);
   DecoderConfig config;
-  config.file = file;
   config.model_type = fields.text_or("model_type", "");
-  read_sizes(fields, config);
+  read_sizes(fields, defaults, config);
   const double epsilon = fields.number_or("rms_norm_eps", 1e-6);
   if (epsilon < 0.0 || epsilon > 1.0) fields.refuse("rms_norm_eps", "a number from 0 to 1");
   config.norm_epsilon = static_cast<float>(epsilon);
@@ -76,6 +83,10 @@ DecoderConfig read_decoder_config(const Json& json, std::string_view file) {
   if (activation != "silu" && activation != "swish") {
     throw_error(ErrorCode::kUnsupported, file, ": hidden_act is \"", activation,
                 "\", this version knows \"silu\"");
+  }
+  if (!fields.flag_or("is_causal", true)) {
+    throw_error(ErrorCode::kUnsupported, file,
+                ": is_causal is false, this version attends to what comes before only");
   }
   config.windows.assign(config.layer_count, 0);
   config.rope = read_rope_config(fields, config.head_dim, config.max_positions);

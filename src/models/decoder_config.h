@@ -13,7 +13,6 @@ namespace helix {
 
 // The sizes and switches of a decoder-only transformer, as its config.json states them.
 struct DecoderConfig {
-  std::string file;  // for messages
   std::string model_type;
   std::size_t vocabulary_size = 0;
   std::size_t hidden_size = 0;
@@ -33,10 +32,17 @@ struct DecoderConfig {
   std::vector<std::int32_t> end_tokens;  // eos_token_id
 };
 
+// What config.json leaves out, by the architecture; 0: as many as there are query heads.
+struct DecoderDefaults {
+  std::size_t max_positions;
+  std::size_t key_head_count;
+};
+
 // What all of them have in common. `file` names config.json in messages. Throws Error(kCorruptData)
-// for what is missing or makes no sense, kUnsupported for an activation or RoPE form that is not
-// known.
-DecoderConfig read_decoder_config(const Json& config, std::string_view file);
+// for what is missing or makes no sense, kUnsupported for an activation, attention or RoPE form
+// that is not known.
+DecoderConfig read_decoder_config(const Json& config, std::string_view file,
+                                  const DecoderDefaults& defaults);
 
 // eos_token_id of config.json or generation_config.json: one id, a list, or nothing.
 std::vector<std::int32_t> read_end_tokens(const Json& config, std::string_view file);

@@ -5,22 +5,10 @@
 namespace helix {
 namespace {
 
-std::size_t rows_of(const TensorView& table) { return table.shape[0]; }
-std::size_t rows_of(const CompressedTensor& table) { return table.rows; }
-std::size_t columns_of(const TensorView& table) { return table.shape[1]; }
-std::size_t columns_of(const CompressedTensor& table) { return table.columns; }
 std::uint64_t bytes_of(const TensorView& table) { return table.data.size(); }
 std::uint64_t bytes_of(const CompressedTensor& table) { return table.stored_bytes(); }
 
 }  // namespace
-
-std::size_t EmbeddingTable::rows() const {
-  return std::visit([](const auto& table) { return rows_of(table); }, table_);
-}
-
-std::size_t EmbeddingTable::columns() const {
-  return std::visit([](const auto& table) { return columns_of(table); }, table_);
-}
 
 std::uint64_t EmbeddingTable::weight_bytes() const {
   return std::visit([](const auto& table) { return bytes_of(table); }, table_);

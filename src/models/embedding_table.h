@@ -15,8 +15,6 @@ class EmbeddingTable {
   explicit EmbeddingTable(TensorView table) : table_(std::move(table)) {}
   explicit EmbeddingTable(CompressedTensor table) : table_(std::move(table)) {}
 
-  std::size_t rows() const;
-  std::size_t columns() const;
   std::uint64_t weight_bytes() const;
   // out (ids, columns). Throws Error(kInvalidArgument) for an id that the table lacks.
   void read(std::span<const std::uint32_t> ids, std::span<float> out) const;

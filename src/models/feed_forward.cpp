@@ -9,11 +9,11 @@ namespace helix {
 FeedForward::FeedForward(const DecoderConfig& config, const std::string& name,
                          WeightSource& weights)
     : gate_(weights.linear(name + ".gate_proj", config.intermediate_size, config.hidden_size,
-                           config.feed_forward_bias ? Bias::kRequired : Bias::kIfStored)),
+                           config.feed_forward_bias)),
       up_(weights.linear(name + ".up_proj", config.intermediate_size, config.hidden_size,
-                         config.feed_forward_bias ? Bias::kRequired : Bias::kIfStored)),
+                         config.feed_forward_bias)),
       down_(weights.linear(name + ".down_proj", config.hidden_size, config.intermediate_size,
-                           config.feed_forward_bias ? Bias::kRequired : Bias::kIfStored)) {}
+                           config.feed_forward_bias)) {}
 
 void FeedForward::run(std::span<const float> x, std::size_t rows, std::span<float> out,
                       ThreadPool& pool) const {

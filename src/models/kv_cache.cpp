@@ -9,12 +9,18 @@ constexpr std::size_t kFirstPositions = 256;
 
 }  // namespace
 
-KvCache::KvCache(const AttentionShape& shape, std::size_t layers, DType dtype, std::size_t capacity)
-    : shape_(shape), dtype_(dtype), capacity_(capacity), layers_(layers) {}
+KvCache::KvCache(const AttentionShape& shape, std::size_t layers, DType dtype, std::size_t capacity,
+                 std::size_t same_up_to)
+    : shape_(shape), dtype_(dtype), capacity_(capacity), same_up_to_(same_up_to), layers_(layers) {}
 
 bool KvCache::truncate(std::size_t length) {
   length_ = std::min(length_, length);
+  if (length_ == 0) longest_ = 0;
   return true;
+}
+
+bool KvCache::holds_for(std::size_t final_length) const {
+  return std::max(longest_, final_length) <= same_up_to_;
 }
 
 std::uint64_t KvCache::bytes() const {

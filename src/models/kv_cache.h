@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -14,19 +15,25 @@ namespace helix {
 // context costs nothing until it is used.
 class KvCache final : public SequenceState {
  public:
-  // `dtype`: F32 or F16.
-  KvCache(const AttentionShape& shape, std::size_t layers, DType dtype, std::size_t capacity);
+  // `dtype`: F32 or F16. `same_up_to`: keys of sequences up to this length are turned alike.
+  KvCache(const AttentionShape& shape, std::size_t layers, DType dtype, std::size_t capacity,
+          std::size_t same_up_to);
 
   std::size_t length() const override { return length_; }
   std::size_t capacity() const override { return capacity_; }
   bool truncate(std::size_t length) override;
+  bool holds_for(std::size_t final_length) const override;
   std::uint64_t bytes() const override;
 
   // Makes room for `length` positions. Where memory runs out (std::bad_alloc) the sequence is
   // unchanged.
   void reserve(std::size_t length);
-  // The positions written so far are part of the sequence.
-  void set_length(std::size_t length) { length_ = length; }
+  // The positions written so far are part of the sequence; keys were turned for a sequence of
+  // `final_length`.
+  void set_length(std::size_t length, std::size_t final_length) {
+    length_ = length;
+    longest_ = std::max(longest_, final_length);
+  }
 
   // One layer as the kernels see it, valid until the next reserve().
   KeyValueCache layer(std::size_t index);
@@ -44,7 +51,9 @@ class KvCache final : public SequenceState {
   AttentionShape shape_;
   DType dtype_;
   std::size_t capacity_;
+  std::size_t same_up_to_;
   std::size_t length_ = 0;
+  std::size_t longest_ = 0;  // that keys were turned for
   std::vector<Layer> layers_;
 };
 

@@ -12,10 +12,6 @@ std::size_t Linear::rows() const {
   return std::visit([](const auto& matrix) { return matrix.rows(); }, matrix_);
 }
 
-std::size_t Linear::columns() const {
-  return std::visit([](const auto& matrix) { return matrix.columns(); }, matrix_);
-}
-
 std::uint64_t Linear::weight_bytes() const {
   return std::visit([](const auto& matrix) { return bytes_of(matrix); }, matrix_);
 }

@@ -20,7 +20,6 @@ class Linear {
   explicit Linear(CodebookMatrix matrix) : matrix_(std::move(matrix)) {}
 
   std::size_t rows() const;
-  std::size_t columns() const;
   // Bytes of weights that one product reads.
   std::uint64_t weight_bytes() const;
 

@@ -1,5 +1,6 @@
 #include "models/load_model.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -43,6 +44,22 @@ DType cache_dtype(Precision precision) {
   return precision == Precision::kF32 ? DType::kF32 : DType::kF16;
 }
 
+// Whether an output head is stored that is not a copy of the embedding table.
+bool has_own_head(const Checkpoint& checkpoint) {
+  const auto differ = [](const StoredTensor* a, const StoredTensor* b) {
+    return a != nullptr && b != nullptr &&
+           (a->view.dtype != b->view.dtype || !std::ranges::equal(a->view.data, b->view.data));
+  };
+  const auto head = checkpoint.modules().find("lm_head");
+  const auto table = checkpoint.modules().find("model.embed_tokens");
+  if (head != checkpoint.modules().end() && table != checkpoint.modules().end()) {
+    return differ(head->second.codebook, table->second.codebook) ||
+           differ(head->second.indices, table->second.indices);
+  }
+  return differ(checkpoint.store().find("lm_head.weight"),
+                checkpoint.store().find("model.embed_tokens.weight"));
+}
+
 // Keeps the files mapped for the weights that lie in them.
 class FolderWeights final : public WeightSource {
  public:
@@ -50,8 +67,8 @@ class FolderWeights final : public WeightSource {
       : checkpoint_(std::move(checkpoint)), weights_(*checkpoint_, options) {}
 
   Linear linear(const std::string& module, std::size_t rows, std::size_t columns,
-                Bias bias) override {
-    return weights_.linear(module, rows, columns, bias);
+                bool has_bias) override {
+    return weights_.linear(module, rows, columns, has_bias);
   }
   EmbeddingTable embedding(const std::string& module, std::size_t rows,
                            std::size_t columns) override {
@@ -59,6 +76,24 @@ class FolderWeights final : public WeightSource {
   }
   std::vector<float> vector(const std::string& tensor, std::size_t size) override {
     return weights_.vector(tensor, size);
+  }
+
+  // To be called when the model has all it wants: another config than the weights were made for,
+  // or a name with a fault in it, shows here and nowhere else.
+  void warn_of_unused(bool tied_embeddings, const Hooks& hooks) const {
+    constexpr std::size_t kMostNamed = 5;
+    std::vector<std::string> names = weights_.unused();
+    std::erase_if(names, [&](const std::string& name) {  // what exporters often leave behind
+      return name.ends_with("rotary_emb.inv_freq") ||
+             (tied_embeddings && (name == "lm_head" || name == "lm_head.weight"));
+    });
+    if (names.empty()) return;
+    std::string text = concat(checkpoint_->folder().string(), ": ", names.size(),
+                              " stored tensors that config.json does not ask for: ");
+    for (std::size_t i = 0; i < std::min(names.size(), kMostNamed); ++i) {
+      text += (i > 0 ? ", " : "") + names[i];
+    }
+    hooks.warn(text + (names.size() > kMostNamed ? ", ..." : ""));
   }
 
  private:
@@ -82,11 +117,21 @@ std::unique_ptr<CausalModel> load_model(const fs::path& folder, const LoadOption
   const Json json = read_config(folder);
   DecoderConfig config = read_config_of(json, (folder / "config.json").string());
   auto checkpoint = std::make_unique<Checkpoint>(folder, options.hooks);
+  if (config.tied_embeddings && has_own_head(*checkpoint)) {
+    config.tied_embeddings = false;
+    options.hooks.warn(concat(folder.string(),
+                              ": the stored lm_head is another than the embedding "
+                              "table and is used, although tie_word_embeddings is true"));
+  }
   auto weights = std::make_unique<FolderWeights>(std::move(checkpoint),
                                                  MatrixOptions{.precision = options.precision});
+  const FolderWeights& source = *weights;
+  const bool tied = config.tied_embeddings;
   ThreadPool pool(options.thread_count == 0 ? hardware_threads() : options.thread_count);
-  return std::make_unique<Decoder>(std::move(config), std::move(weights),
-                                   cache_dtype(options.precision), pool);
+  auto model = std::make_unique<Decoder>(std::move(config), std::move(weights),
+                                         cache_dtype(options.precision), pool);
+  source.warn_of_unused(tied, options.hooks);
+  return model;
 }
 
 std::unique_ptr<CausalModel> random_model(const fs::path& path, const RandomModelOptions& options) {

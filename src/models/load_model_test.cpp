@@ -173,6 +173,81 @@ TEST_F(LoadModelTest, UnknownRopeAndActivationAreNamed) {
   expect_refused(ErrorCode::kUnsupported, "gelu");
 }
 
+TEST_F(LoadModelTest, StoredTensorsThatTheConfigDoesNotAskForAreNamed) {
+  shapes_["model.layers.0.self_attn.q_proj.bias"] = {8};
+  shapes_["model.layers.0.self_attn.rotary_emb.inv_freq"] = {2};
+  shapes_["model.layers.1.mlp.up_proj.weight"] = {10, 8};
+  std::string warnings;
+  LoadOptions options;
+  options.hooks.log = [&](LogLevel, std::string_view text) {
+    warnings += std::string(text) + "\n";
+  };
+  write();
+  load_model(folder_.path(), options);
+  EXPECT_NE(warnings.find("2 stored tensors that config.json does not ask for: "
+                          "model.layers.0.self_attn.q_proj.bias, "
+                          "model.layers.1.mlp.up_proj.weight\n"),
+            std::string::npos)
+      << warnings;
+}
+
+TEST_F(LoadModelTest, AHeadOfItsOwnIsUsedWhereTheConfigTiesIt) {
+  shapes_["lm_head.weight"] = {12, 8};
+  std::string warnings;
+  LoadOptions options;
+  options.hooks.log = [&](LogLevel, std::string_view text) { warnings += text; };
+  write();
+  load_model(folder_.path(), options);
+  EXPECT_EQ(warnings, "");  // a copy
+  spoiled_ = "lm_head.weight";
+  write();
+  load_model(folder_.path(), options);
+  EXPECT_NE(warnings.find("the stored lm_head is another"), std::string::npos) << warnings;
+}
+
+TEST_F(LoadModelTest, AFileOrNothingInPlaceOfTheFolder) {
+  write();
+  expect_error(ErrorCode::kInvalidArgument, "is a file",
+               [&] { load_model(folder_ / "model.safetensors"); });
+  expect_error(ErrorCode::kNotFound, "no such folder", [&] { load_model(folder_ / "other"); });
+  expect_error(ErrorCode::kNotFound, "no such folder", [] { load_model(""); });
+}
+
+TEST_F(LoadModelTest, AttentionInBothDirectionsIsNotKnown) {
+  config_["is_causal"] = false;
+  expect_refused(ErrorCode::kUnsupported, "is_causal");
+}
+
+TEST_F(LoadModelTest, EndTokensBelowZeroAreNone) {
+  config_["eos_token_id"] = {-1, 3};
+  write();
+  EXPECT_EQ(load_model(folder_.path())->info().end_tokens, std::vector<std::int32_t>{3});
+}
+
+TEST_F(LoadModelTest, TheContextOfScaledRope) {
+  const std::vector<std::pair<Json, std::size_t>> cases = {
+      {{{"rope_type", "linear"}, {"factor", 4.0}}, 128},
+      {{{"rope_type", "dynamic"}, {"factor", 2.0}}, 64},
+      {{{"rope_type", "yarn"}, {"factor", 4.0}}, 128},
+      {{{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 8}}, 32},
+      {{{"rope_type", "llama3"},
+        {"factor", 4.0},
+        {"low_freq_factor", 1.0},
+        {"high_freq_factor", 4.0},
+        {"original_max_position_embeddings", 8}},
+       32}};
+  config_["head_dim"] = 4;
+  for (const auto& [scaling, positions] : cases) {
+    config_["rope_scaling"] = scaling;
+    write();
+    EXPECT_EQ(load_model(folder_.path())->info().max_positions, positions) << scaling.dump();
+  }
+  config_["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}, {"beta_fast", -1.0}};
+  expect_refused(ErrorCode::kCorruptData, "beta_fast");
+  config_["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}, {"attention_factor", 1e39}};
+  expect_refused(ErrorCode::kInvalidArgument, "no finite numbers");
+}
+
 TEST_F(LoadModelTest, ATruncatedFileIsRefused) {
   write();
   const auto path = folder_ / "model.safetensors";

@@ -20,15 +20,19 @@ bool is_sliding(const std::vector<std::string>& types, std::size_t layer, std::s
 }  // namespace
 
 DecoderConfig qwen2_config(const Json& json, std::string_view file) {
-  DecoderConfig config = read_decoder_config(json, file);
+  DecoderConfig config =
+      read_decoder_config(json, file, {.max_positions = 32768, .key_head_count = 32});
   config.query_bias = true;
   const ConfigFields fields(json, file);
   const std::vector<std::string> types = fields.texts("layer_types");
   if (!types.empty() && types.size() != config.layer_count) {
     fields.refuse("layer_types", concat("one for each of ", config.layer_count, " layers"));
   }
-  if (!fields.flag_or("use_sliding_window", false)) return config;
-  const std::size_t window = fields.size_or("sliding_window", 4096);
+  // "sliding_window": null stands for no window, an absent one for the usual.
+  const auto stored = json.find("sliding_window");
+  const bool none =
+      (stored != json.end() && stored->is_null()) || !fields.flag_or("use_sliding_window", false);
+  const std::size_t window = none ? 0 : fields.size_or("sliding_window", 4096);
   const auto first_sliding = static_cast<std::size_t>(fields.count_or("max_window_layers", 28));
   for (std::size_t layer = 0; layer < config.layer_count; ++layer) {
     if (is_sliding(types, layer, first_sliding, file)) config.windows[layer] = window;

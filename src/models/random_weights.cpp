@@ -105,8 +105,8 @@ TensorView RandomWeights::dense(const std::string& module, std::size_t rows, std
 }
 
 Linear RandomWeights::linear(const std::string& module, std::size_t rows, std::size_t columns,
-                             Bias bias) {
-  std::vector<float> offsets(bias == Bias::kRequired ? rows : 0);
+                             bool has_bias) {
+  std::vector<float> offsets(has_bias ? rows : 0);
   for (float& offset : offsets) offset = 0.1F * gaussian(generator_);
   if (is_compressed(module)) {
     return Linear(

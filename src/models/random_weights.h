@@ -31,7 +31,7 @@ class RandomWeights final : public WeightSource {
   explicit RandomWeights(const RandomWeightsOptions& options);
 
   Linear linear(const std::string& module, std::size_t rows, std::size_t columns,
-                Bias bias) override;
+                bool has_bias) override;
   EmbeddingTable embedding(const std::string& module, std::size_t rows,
                            std::size_t columns) override;
   std::vector<float> vector(const std::string& tensor, std::size_t size) override;

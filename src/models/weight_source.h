@@ -9,11 +9,6 @@
 
 namespace helix {
 
-enum class Bias : std::uint8_t {
-  kRequired,
-  kIfStored,  // taken where the files have one
-};
-
 // Where a model's weights come from, by the names of the Hugging Face checkpoint. Shapes are what
 // the config asks for; another shape in the files is Error(kCorruptData) naming the tensor, what
 // was expected and what was found, an absent one Error(kNotFound). What is returned borrows from
@@ -22,9 +17,10 @@ class WeightSource {
  public:
   virtual ~WeightSource() = default;
 
-  // "model.layers.0.self_attn.q_proj": weight (rows, columns), bias (rows).
+  // "model.layers.0.self_attn.q_proj": weight (rows, columns) and, where the model `has_bias`, bias
+  // (rows).
   virtual Linear linear(const std::string& module, std::size_t rows, std::size_t columns,
-                        Bias bias) = 0;
+                        bool has_bias) = 0;
   // "model.embed_tokens". linear() of the same name is the same weights: a tied output head.
   virtual EmbeddingTable embedding(const std::string& module, std::size_t rows,
                                    std::size_t columns) = 0;

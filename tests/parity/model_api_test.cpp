@@ -68,6 +68,26 @@ TEST_F(ModelApiTest, GeneratesWithTokensWhereThereIsNoTokenizer) {
   EXPECT_EQ(again.reused_tokens, expected_.tokens.size() - 1);
 }
 
+// RoPE that depends on the length: what a longer or a shorter text has left in the cache is of no
+// use.
+TEST_F(ModelApiTest, WhatWasReadBeforeDoesNotShowInAnAnswer) {
+  const auto folder = case_folder("llama-rope-dynamic");
+  const Expected expected = read_expected(folder / "expected.safetensors");
+  GenerateOptions options;
+  options.max_tokens = 4;
+  options.ignore_end_tokens = true;
+  const std::span<const std::int32_t> text = expected.tokens;
+  const auto fresh = [&](std::span<const std::int32_t> prompt) {
+    return Model(folder, options_).generate(prompt, options).tokens;
+  };
+  Model model(folder, options_);
+  for (const std::size_t length : {24U, 5U, 21U, 4U}) {  // 16 positions are trained
+    const auto prompt = text.first(length);
+    EXPECT_EQ(model.generate(prompt, options).tokens, fresh(prompt)) << length;
+  }
+  EXPECT_EQ(model.generate(text.first(4), options).reused_tokens, 3U);  // short texts share
+}
+
 TEST_F(ModelApiTest, WhatNeedsATokenizerSaysSo) {
   Model model = open();
   const std::vector<ChatMessage> messages = {{"user", "Hello"}};
