@@ -106,9 +106,10 @@ Generation generate(Engine& engine, Sequence& sequence, const Tokenizer* tokeniz
   const auto start = Clock::now();
   generation.prompt_tokens = request.prompt.size();
   generation.reused_tokens = sequence.keep_common(request.prompt);
-  for (const std::int32_t token : request.prompt) sampler.see_prompt(token);
   std::span<const float> logits =
       engine.append(sequence, request.prompt.subspan(generation.reused_tokens), options.hooks);
+  // Only now: the engine has refused ids that the vocabulary does not have.
+  for (const std::int32_t token : request.prompt) sampler.see_prompt(token);
   for (;;) {
     const std::int32_t token = sampler.choose(logits);
     if (generation.tokens.empty()) generation.prompt_seconds = seconds_since(start);

@@ -20,8 +20,8 @@ struct GenerateRequest {
 
 // Makes `sequence` read the prompt, as far as it has not already, and goes on. Without a tokenizer
 // there is no text. Throws Error: kInvalidArgument (options; a prompt that is empty or does not fit
-// in the context), kCancelled (then the sequence has read the prompt, or as much as before), and
-// kCorruptData where the logits are not numbers.
+// in the context), kCancelled (then the sequence has read the prompt, or as much as before, and
+// answer), and kCorruptData where the logits are not numbers.
 Generation generate(Engine& engine, Sequence& sequence, const Tokenizer* tokenizer,
                     const GenerateRequest& request, const GenerateOptions& options,
                     const TextCallback& on_text = {});

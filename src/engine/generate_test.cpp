@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "base/file.h"
 #include "base/json.h"
 #include "base/testing/expect_error.h"
@@ -146,6 +148,14 @@ TEST_F(GenerateTest, CancellationIsAnError) {
     });
   });
   EXPECT_EQ(pieces, 3);
+}
+
+TEST_F(GenerateTest, AnIdOutsideTheVocabularyIsRefusedWithPenaltiesToo) {
+  GenerateOptions options;
+  options.sampling.repetition_penalty = 1.1;
+  for (const std::int32_t token : {-1, 28, std::numeric_limits<std::int32_t>::max()}) {
+    expect_error(ErrorCode::kInvalidArgument, "token", [&] { run({1, token}, options); });
+  }
 }
 
 }  // namespace

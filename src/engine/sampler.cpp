@@ -22,10 +22,12 @@ void check(const SamplingOptions& options) {
   require(options.top_p > 0.0 && options.top_p <= 1.0, "top_p", options.top_p,
           "more than 0, at most 1");
   require(options.min_p >= 0.0 && options.min_p <= 1.0, "min_p", options.min_p, "0 to 1");
-  require(options.repetition_penalty > 0.0 && std::isfinite(options.repetition_penalty),
-          "repetition_penalty", options.repetition_penalty, "more than 0");
-  require(std::isfinite(options.presence_penalty), "presence_penalty", options.presence_penalty,
-          "a number");
+  // Logits are F32, and so is what is taken off them.
+  const auto repetition = static_cast<float>(options.repetition_penalty);
+  require(repetition > 0.0F && std::isfinite(repetition), "repetition_penalty",
+          options.repetition_penalty, "more than 0, within F32");
+  require(std::isfinite(static_cast<float>(options.presence_penalty)), "presence_penalty",
+          options.presence_penalty, "a number within F32");
 }
 
 }  // namespace
@@ -38,6 +40,10 @@ std::int32_t most_likely(std::span<const float> logits) {
                   " is not a number: the model's weights make no sense");
     }
     if (logits[i] > logits[best]) best = i;
+  }
+  if (std::isinf(logits[best])) {
+    throw_error(ErrorCode::kCorruptData, "the logit of token ", best, " is ", logits[best],
+                ", the largest of all: the model's weights make no sense");
   }
   return static_cast<std::int32_t>(best);
 }

@@ -34,6 +34,20 @@ TEST(SamplerTest, NotANumberIsAnError) {
   expect_error(ErrorCode::kCorruptData, "token 1", [&] { sampler.choose(logits); });
 }
 
+TEST(SamplerTest, InfinityIsAnErrorUnlessItRulesTokensOut) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const double temperature : {0.0, 1.0}) {
+    Sampler sampler({.temperature = temperature});
+    expect_error(ErrorCode::kCorruptData, "token 1", [&] {
+      sampler.choose(std::vector<float>{0.0F, kInfinity, 0.0F});
+    });
+    expect_error(ErrorCode::kCorruptData, "token 0", [&] {
+      sampler.choose(std::vector<float>{-kInfinity, -kInfinity});
+    });
+    EXPECT_EQ(sampler.choose(std::vector<float>{-kInfinity, 3.0F, -kInfinity}), 1);
+  }
+}
+
 TEST(SamplerTest, TemperatureGivesTheSoftmax) {
   const std::vector<float> logits = {0.0F, 1.0F, 2.0F};
   const auto shares = draw_many({.temperature = 2.0}, logits);
@@ -101,6 +115,12 @@ TEST(SamplerTest, OptionsOutOfRangeAreNamed) {
   expect_error(ErrorCode::kInvalidArgument, "min_p", [] { Sampler({.min_p = 1.5}); });
   expect_error(ErrorCode::kInvalidArgument, "repetition_penalty",
                [] { Sampler({.repetition_penalty = 0.0}); });
+  for (const double penalty : {1e-300, 1e300}) {
+    expect_error(ErrorCode::kInvalidArgument, "repetition_penalty",
+                 [&] { Sampler({.repetition_penalty = penalty}); });
+  }
+  expect_error(ErrorCode::kInvalidArgument, "presence_penalty",
+               [] { Sampler({.presence_penalty = -1e300}); });
 }
 
 }  // namespace

@@ -4,12 +4,14 @@
 #include <utility>
 
 #include "base/message.h"
+#include "tokenizer/utf8.h"
 
 namespace helix {
 
 StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {
   for (const std::string& stop : stops_) {
     if (stop.empty()) throw_error(ErrorCode::kInvalidArgument, "a stop text is empty");
+    require_utf8(stop, "a stop text");
   }
 }
 

@@ -40,6 +40,8 @@ TEST(StopMatcherTest, RepeatedBeginnings) {
 
 TEST(StopMatcherTest, AnEmptyStopTextIsAnError) {
   helix::testing::expect_error(ErrorCode::kInvalidArgument, "empty", [] { StopMatcher({""}); });
+  helix::testing::expect_error(ErrorCode::kInvalidArgument, "UTF-8",
+                               [] { StopMatcher({"a\xbf"}); });
 }
 
 }  // namespace
