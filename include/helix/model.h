@@ -60,6 +60,8 @@ class Model {
 
   // Ids of a text; kInvalidArgument where it is not UTF-8.
   std::vector<std::int32_t> encode(std::string_view text, bool add_special_tokens = true) const;
+  // The text of ids; those that the vocabulary lacks have none, bytes that are no UTF-8 become
+  // U+FFFD. Both: kNotFound where the folder has no tokenizer.
   std::string decode(std::span<const std::int32_t> tokens, bool skip_special_tokens = true) const;
 
   // Continues a text. Tokens that the last call had in common with this one are not computed again.
@@ -78,12 +80,16 @@ class Model {
   std::string render_chat(std::span<const ChatMessage> messages) const;
   bool has_chat_template() const;
 
-  // Logits (tokens, vocabulary) of every token in F32, or of the last one only.
+  // Logits (tokens, vocabulary) of every token in F32, or of the last one only. What generate()
+  // remembers stays as it is. kInvalidArgument (no tokens, ids outside the vocabulary, more than
+  // the context takes), kCancelled.
   std::vector<float> logits(std::span<const std::int32_t> tokens, bool last_only = false,
                             const Hooks& hooks = {});
 
   // Perplexity of a text; with `reference`, the model it was made from, also how far its
-  // predictions are from that.
+  // predictions are from that; no other thread may use it meanwhile. kInvalidArgument (sizes; a
+  // text that is too short or not UTF-8; another vocabulary or tokenizer), kCorruptData where
+  // logits are no numbers, kCancelled.
   Evaluation evaluate(std::string_view text, const EvaluateOptions& options = {},
                       Model* reference = nullptr);
 
@@ -106,7 +112,7 @@ struct BenchmarkOptions {
   std::size_t prompt_tokens = 512;
   std::size_t generated_tokens = 64;
   std::size_t repetitions = 3;  // the best counts
-  // Of a made-up model: codes for embedding and output head too; no codes at all.
+  // Of a made-up model only: codes for embedding and output head too; no codes at all.
   bool compressed_embeddings = false;
   bool dense = false;
   Hooks hooks = {};
@@ -132,7 +138,9 @@ struct Benchmark {
   std::uint64_t peak_memory_bytes = 0;  // of the process; mapped files count while resident
 };
 
-// Times a model folder, or with `made_up` random weights of the shape a config.json states.
+// Times a model folder, or with `made_up` random weights of the shape a config.json states. Plain
+// reading is timed on 256 MiB of its own. Throws as Model does, and kInvalidArgument for counts of
+// 0 or more than a context takes.
 Benchmark benchmark(const std::filesystem::path& path, bool made_up,
                     const BenchmarkOptions& options = {});
 

@@ -119,6 +119,11 @@ std::shared_ptr<const CausalModel> open(const std::filesystem::path& path, bool 
 }
 
 void check(const BenchmarkOptions& options) {
+  constexpr std::size_t kMost = std::size_t{1} << 30;  // so that sums stay in range
+  if (std::max(options.prompt_tokens, options.generated_tokens) > kMost) {
+    throw_error(ErrorCode::kInvalidArgument, "a benchmark of ", options.prompt_tokens, " and ",
+                options.generated_tokens, " tokens, expected at most ", kMost);
+  }
   if (options.prompt_tokens == 0 || options.generated_tokens == 0 || options.repetitions == 0) {
     throw_error(ErrorCode::kInvalidArgument,
                 "a benchmark needs at least one prompt token, generated token and repetition");
@@ -146,10 +151,20 @@ Benchmark benchmark(const std::filesystem::path& path, bool made_up,
   // by a measurement of plain reading.
   std::vector<double> reading;
   for (std::size_t i = 0; i < options.repetitions; ++i) {
+    options.hooks.report({.stage = "bench",
+                          .item = {},
+                          .done_bytes = i,
+                          .total_bytes = options.repetitions,
+                          .unit = "repetitions"});
     stopwatch.repeat(result);
     if (i == 0) result.peak_memory_bytes = peak_memory();  // before that takes memory of its own
     reading.push_back(measure_read_bandwidth(engine.pool()));
   }
+  options.hooks.report({.stage = "bench",
+                        .item = {},
+                        .done_bytes = options.repetitions,
+                        .total_bytes = options.repetitions,
+                        .unit = "repetitions"});
   const ModelInfo& info = model->info();
   result.model_type = info.model_type;
   result.instruction_set = isa_name(active_isa());

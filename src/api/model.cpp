@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/message.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/quantization_config.h"
 #include "engine/generate.h"
 #include "eval/evaluate.h"
 #include "kernels/isa.h"
@@ -51,6 +52,15 @@ Json messages_json(std::span<const ChatMessage> messages) {
   return list;
 }
 
+constexpr std::size_t kComparedBytes = 1U << 16;
+
+// The first `count` bytes or a few less, so that no character is cut.
+std::string_view whole_characters(std::string_view text, std::size_t count) {
+  if (text.size() <= count) return text;
+  while (count > 0 && (static_cast<unsigned char>(text[count]) & 0xc0U) == 0x80U) --count;
+  return text.substr(0, count);
+}
+
 }  // namespace
 
 Model::State::State(const fs::path& path, const ModelOptions& options)
@@ -64,7 +74,7 @@ Model::State::State(const fs::path& path, const ModelOptions& options)
   const Json config = read_config(path);
   dtype = text_of(config, "dtype");
   if (dtype.empty()) dtype = text_of(config, "torch_dtype");
-  compressed = config.contains("quantization_config");
+  compressed = read_quantization_config(config, (path / "config.json").string()).compressed;
   end_tokens = end_tokens_of(path, engine.info());
   try {
     opened_tokenizer.emplace(Tokenizer::open(path));
@@ -158,6 +168,14 @@ std::vector<float> Model::logits(std::span<const std::int32_t> tokens, bool last
 Evaluation Model::evaluate(std::string_view text, const EvaluateOptions& options,
                            Model* reference) {
   Engine* other = reference == nullptr ? nullptr : &reference->state_->engine;
+  if (reference != nullptr && reference->state_->opened_tokenizer) {
+    const std::string_view sample = whole_characters(text, kComparedBytes);
+    if (reference->encode(sample) != encode(sample)) {
+      throw_error(ErrorCode::kInvalidArgument, reference->state_->folder.string(),
+                  ": its tokenizer cuts the text into other tokens, so it cannot be compared with ",
+                  state_->folder.string());
+    }
+  }
   return helix::evaluate(state_->engine, other, state_->tokenizer(), text, options);
 }
 

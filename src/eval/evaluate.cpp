@@ -34,22 +34,26 @@ class Evaluator {
         total_(text.scored_tokens()) {}
 
   Scores run() {
+    report();
     for (const Window& window : text_.windows) {
       if (reference_ == nullptr) {
         score(window);
       } else {
         compare(window);
       }
-      hooks_.report({.stage = "evaluate",
-                     .item = {},
-                     .done_bytes = scores_.losses.size(),
-                     .total_bytes = total_,
-                     .unit = "tokens"});
     }
     return std::move(scores_);
   }
 
  private:
+  void report() const {
+    hooks_.report({.stage = "evaluate",
+                   .item = {},
+                   .done_bytes = scores_.losses.size(),
+                   .total_bytes = total_,
+                   .unit = "tokens"});
+  }
+
   std::span<const std::int32_t> tokens_of(const Window& window) const {
     return std::span(text_.tokens).subspan(window.begin, window.end - window.begin);
   }
@@ -67,8 +71,9 @@ class Evaluator {
           scores_.losses.resize(first + rows);
           engine_.pool().run(rows, [&](std::size_t i) {
             scores_.losses[first + i] =
-                checked(token_loss(logits.subspan(i * width, width), tokens[row + i + 1]));
+                checked(token_loss(logits.subspan(i * width, width), tokens[row + i + 1]), "model");
           });
+          report();
         },
         hooks_);
   }
@@ -114,17 +119,18 @@ class Evaluator {
                                        expected.subspan(i * width, width), next[i]);
     });
     for (const TokenComparison& result : results) {
-      scores_.losses.push_back(checked(result.loss));
-      scores_.reference_losses.push_back(checked(result.reference_loss));
+      scores_.losses.push_back(checked(result.loss, "model"));
+      scores_.reference_losses.push_back(checked(result.reference_loss, "reference model"));
       scores_.divergences.push_back(result.divergence);
       scores_.same_top += result.same_top ? 1 : 0;
     }
+    report();
   }
 
-  static double checked(double loss) {
+  static double checked(double loss, const char* model) {
     if (std::isfinite(loss)) return loss;
-    throw_error(ErrorCode::kCorruptData,
-                "the model's logits are not numbers: its weights make no sense");
+    throw_error(ErrorCode::kCorruptData, "the ", model,
+                "'s logits are not numbers: its weights make no sense");
   }
 
   Engine& engine_;
@@ -194,6 +200,11 @@ Evaluation evaluate(Engine& engine, Engine* reference, const Tokenizer& tokenize
   const EvaluateOptions options = completed(given, engine, reference);
   const auto start = std::chrono::steady_clock::now();
   const ScoredText plan = plan_evaluation(text, tokenizer, options);
+  for (const std::int32_t token : plan.tokens) {  // those that are predicted are never read
+    if (token >= 0 && static_cast<std::size_t>(token) < vocabulary) continue;
+    throw_error(ErrorCode::kCorruptData, "the tokenizer makes token ", token,
+                " of the text, the model's vocabulary has ", vocabulary, " tokens");
+  }
   const Scores scores = Evaluator(engine, reference, plan, options.hooks).run();
   Evaluation result;
   result.protocol = options.protocol;
