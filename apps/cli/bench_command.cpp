@@ -64,7 +64,7 @@ std::string report_json(const Benchmark& result, const Arguments& arguments,
                      {"read_bytes_per_second", result.read_bandwidth},
                      {"cache_bytes", result.cache_bytes},
                      {"peak_memory_bytes", result.peak_memory_bytes}};
-  return json.dump(2) + "\n";
+  return json_text(json);
 }
 
 void run(Arguments& arguments, const Context& context) {
@@ -96,17 +96,23 @@ void add_bench(CLI::App& app, Context& context) {
                    "Random compressed weights of the shape of this config.json instead")
       ->type_name("CONFIG");
   BenchmarkOptions& options = arguments->options;
-  command->add_flag("--dense", options.dense, "With --dummy: BF16 matrices, nothing compressed");
-  command->add_flag("--embeddings", options.compressed_embeddings,
-                    "With --dummy: codes for the embedding table and the output head too");
+  command->add_flag("--dense", options.dense, "With --dummy: BF16 matrices, nothing compressed")
+      ->needs("--dummy");
+  command
+      ->add_flag("--embeddings", options.compressed_embeddings,
+                 "With --dummy: codes for the embedding table and the output head too")
+      ->needs("--dummy");
   command->add_option("--prompt", options.prompt_tokens, "Tokens of the prompt")
       ->type_name("N")
+      ->check(whole_number(1, kMostTokens))
       ->capture_default_str();
   command->add_option("--generate", options.generated_tokens, "Tokens to generate")
       ->type_name("N")
+      ->check(whole_number(1, kMostTokens))
       ->capture_default_str();
   command->add_option("--repetitions", options.repetitions, "Runs, of which the best counts")
       ->type_name("N")
+      ->check(whole_number(1, 1000))
       ->capture_default_str();
   add_precision_option(*command, arguments->precision);
   add_common_options(*command, arguments->common);

@@ -1,9 +1,12 @@
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
-#include <iostream>
+#include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "commands.h"
 #include "helix/model.h"
@@ -15,7 +18,7 @@ namespace {
 struct Arguments {
   ModelArguments model;
   std::string system;
-  std::string message;
+  std::optional<std::string> message;
   GenerateOptions generate;
 };
 
@@ -29,9 +32,11 @@ class Conversation {
   }
 
   Generation answer(const std::string& message, const TextCallback& on_text) {
-    messages_.push_back({"user", message});
-    Generation generation = model_.chat(messages_, options_, on_text);
-    messages_.push_back({"assistant", generation.text});
+    std::vector<ChatMessage> messages = messages_;
+    messages.push_back({"user", message});
+    Generation generation = model_.chat(messages, options_, on_text);
+    messages.push_back({"assistant", generation.text});
+    messages_ = std::move(messages);
     return generation;
   }
   void forget() { messages_.resize(first_); }
@@ -44,33 +49,69 @@ class Conversation {
   std::size_t first_ = 0;
 };
 
-bool show(std::string_view piece) {
-  print(std::string(piece));
-  return true;
-}
+// Lines of standard input; Ctrl-C ends the wait for one.
+class LineReader {
+ public:
+  // Without blanks and line ends behind it; false at the end of input.
+  bool next(std::string& line) {
+    std::size_t end = 0;
+    while ((end = pending_.find('\n')) == std::string::npos && read_more()) {
+    }
+    if (pending_.empty()) return false;
+    line = pending_.substr(0, end);
+    pending_.erase(0, end == std::string::npos ? end : end + 1);
+    line.erase(line.find_last_not_of(" \t\r") + 1);
+    return true;
+  }
 
-// Reads lines until /exit or the end of input. Ctrl-C while the model answers ends the program.
+ private:
+  bool read_more() {
+    char part[4096];
+    wait_for_input();
+    const ssize_t size = ::read(STDIN_FILENO, part, sizeof(part));
+    if (size < 0 && errno == EINTR) return true;
+    if (size < 0) {
+      throw Error(ErrorCode::kIoError,
+                  std::string("standard input: cannot be read: ") + std::strerror(errno));
+    }
+    pending_.append(part, static_cast<std::size_t>(size));
+    return size > 0;
+  }
+
+  std::string pending_;
+};
+
+constexpr const char* kCommands = "/exit ends, /new forgets what was said";
+
+// Answers lines until /exit or the end of input. Ctrl-C while the model answers ends the program; a
+// message that cannot be answered does so only where nobody can write another.
 void talk(Conversation& conversation, const Hooks& hooks, bool quiet) {
   const bool terminal = ::isatty(STDIN_FILENO) == 1;
-  if (terminal && !quiet) hooks.info("/exit ends, /new forgets what was said");
+  if (terminal && !quiet) hooks.info(kCommands);
+  LineReader reader;
   std::string line;
   for (;;) {
     if (terminal) {
       std::fputs("> ", stderr);
       std::fflush(stderr);
     }
-    if (!std::getline(std::cin, line) || line == "/exit") break;
-    hooks.check_cancelled();
+    if (!reader.next(line) || line == "/exit") return;
     if (line.empty()) continue;
     if (line == "/new") {
       conversation.forget();
-      continue;
+    } else if (terminal && line.find_first_of(" /", 1) == std::string::npos && line[0] == '/') {
+      hooks.info(kCommands);
+    } else {
+      try {
+        const Generation generation = print_generation(
+            [&](const TextCallback& show) { return conversation.answer(line, show); });
+        if (terminal && !quiet) hooks.info(generation_summary(generation));
+      } catch (const Error& fault) {
+        if (!terminal || fault.code() != ErrorCode::kInvalidArgument) throw;
+        hooks.warn(fault.what());
+      }
     }
-    const Generation generation = conversation.answer(line, show);
-    print("\n");
-    if (terminal && !quiet) hooks.info(generation_summary(generation));
   }
-  hooks.check_cancelled();
 }
 
 void run(const Arguments& arguments) {
@@ -80,14 +121,14 @@ void run(const Arguments& arguments) {
   Model model(arguments.model.path, arguments.model.options(hooks));
   model.render_chat({{ChatMessage{"user", "?"}}});  // a broken template shows before the first line
   Conversation conversation(model, arguments, hooks);
-  if (arguments.message.empty()) return talk(conversation, hooks, common.quiet);
-  const std::string message = arguments.message == "-" ? read_text("-") : arguments.message;
+  if (!arguments.message) return talk(conversation, hooks, common.quiet);
+  const std::string message = read_prompt(*arguments.message);
   if (common.json) {
     print(generation_json(conversation.answer(message, {})));
     return;
   }
-  const Generation generation = conversation.answer(message, show);
-  print("\n");
+  const Generation generation = print_generation(
+      [&](const TextCallback& show) { return conversation.answer(message, show); });
   if (!common.quiet) hooks.info(generation_summary(generation));
 }
 
@@ -105,10 +146,16 @@ void add_chat(CLI::App& app, Context&) {
       ->type_name("TEXT");
   command
       ->add_option("--message", arguments->message,
-                   "Answer this one message and end; - reads standard input")
+                   "Answer this one message and end; - reads standard input up to its last line "
+                   "end")
       ->type_name("TEXT");
   add_generate_options(*command, arguments->generate);
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments] {
+    if (arguments->model.common.json && !arguments->message) {
+      throw Error(ErrorCode::kInvalidArgument, "--json needs --message");
+    }
+    run(*arguments);
+  });
 }
 
 }  // namespace helix::cli

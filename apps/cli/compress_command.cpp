@@ -91,7 +91,7 @@ std::string plan_json(const std::vector<PlanEntry>& plan) {
     if (entry.action == Action::kCompress) row["k"] = entry.encode.codebook_size;
     list.push_back(row);
   }
-  return Json{{"plan", list}}.dump(2) + "\n";
+  return json_text({{"plan", list}});
 }
 
 std::string receipt_text(const Json& receipt, const std::string& destination) {

@@ -1,7 +1,10 @@
 #include "console.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 
@@ -11,13 +14,17 @@ namespace helix::cli {
 namespace {
 
 CancelToken cancel_token;
+int wake_pipe[2] = {-1, -1};  // what the handler writes ends a wait for input
 
 extern "C" void handle_signal(int signal) {
+  const int fault = errno;
   if (cancel_token.cancelled()) {
     std::signal(signal, SIG_DFL);
     std::raise(signal);
   }
   cancel_token.cancel();
+  [[maybe_unused]] const ssize_t written = ::write(wake_pipe[1], "", 1);
+  errno = fault;
 }
 
 // "1.5 GB", "1200 tokens"
@@ -32,12 +39,32 @@ std::string amount_text(std::uint64_t amount, std::string_view unit) {
 
 }  // namespace
 
+void occupy_standard_descriptors() {
+  for (int descriptor = 0; descriptor < 3; ++descriptor) {
+    if (::fcntl(descriptor, F_GETFD) >= 0) continue;
+    // The lowest free number is the closed one.
+    if (::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) return;
+  }
+}
+
+void wait_for_input() {
+  pollfd sources[] = {{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0},
+                      {.fd = wake_pipe[0], .events = POLLIN, .revents = 0}};
+  while (::poll(sources, 2, -1) < 0 && errno == EINTR) {
+  }
+  Hooks hooks;
+  hooks.cancel = &cancel_token;
+  hooks.check_cancelled();
+}
+
 void install_signal_handlers() {
+  if (::pipe2(wake_pipe, O_CLOEXEC | O_NONBLOCK) != 0) wake_pipe[0] = wake_pipe[1] = -1;
   struct sigaction action {};
   action.sa_handler = handle_signal;
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 Console::Console(const CommonOptions& options)
@@ -68,6 +95,7 @@ void Console::show(const ProgressEvent& event) {
       draw(event, seconds);
       last_drawn_ = now;
     }
+    if (finished) clear_line();  // what is printed next begins on a clean line
   } else if (finished || now - last_drawn_ >= 11s) {
     std::fprintf(stderr, "%s: %s of %s in %s\n", stage_.c_str(),
                  amount_text(event.done_bytes, event.unit).c_str(),
@@ -94,7 +122,10 @@ void Console::draw(const ProgressEvent& event, double seconds) {
 }
 
 void Console::clear_line() {
-  if (line_open_) std::fputs("\r\x1b[K", stderr);
+  if (line_open_) {
+    std::fputs("\r\x1b[K", stderr);
+    std::fflush(stderr);
+  }
   line_open_ = false;
 }
 

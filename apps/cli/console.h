@@ -40,8 +40,16 @@ class Console {
   bool line_open_ = false;
 };
 
+// Opens /dev/null, the wrong way round so that its use is an error, where the caller has closed one
+// of the three standard descriptors: no file that is opened later may take its place.
+void occupy_standard_descriptors();
+
 // Ctrl-C and SIGTERM set the token that hooks() hands out; a second Ctrl-C ends the process at
 // once.
 void install_signal_handlers();
+
+// Waits until standard input has something or ends; throws Error(kCancelled) after Ctrl-C, also one
+// that came before.
+void wait_for_input();
 
 }  // namespace helix::cli

@@ -24,12 +24,10 @@ void run(Arguments& arguments) {
   const DecompressSummary summary =
       decompress(arguments.source, arguments.destination, arguments.options);
   if (arguments.common.json) {
-    print(nlohmann::ordered_json{{"decoded", summary.module_count},
-                                 {"exact", summary.exact_count},
-                                 {"dtype", dtype_name(summary.dtype)},
-                                 {"weight_file_bytes", summary.bytes}}
-              .dump(2) +
-          "\n");
+    print(json_text({{"decoded", summary.module_count},
+                     {"exact", summary.exact_count},
+                     {"dtype", dtype_name(summary.dtype)},
+                     {"weight_file_bytes", summary.bytes}}));
   } else if (!arguments.common.quiet) {
     print(arguments.destination + "\n  " + std::to_string(summary.module_count) +
           " matrices decoded to " + std::string(dtype_name(summary.dtype)) + ", " +

@@ -140,7 +140,7 @@ std::string man_page(const CLI::App& app) {
          "supported\n"
          "6    the system could not read or write\n7    out of memory\n8    a device failed\n"
          "21\\-25  helix verify: hash, content, missing tensor, key count, metrics\n130  stopped "
-         "by Ctrl\\-C\n.fi\n";
+         "by Ctrl\\-C or SIGTERM\n.fi\n";
 }
 
 }  // namespace

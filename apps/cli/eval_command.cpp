@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "commands.h"
@@ -10,6 +11,8 @@
 
 namespace helix::cli {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct Arguments {
   ModelArguments model;
@@ -44,14 +47,38 @@ std::string report_text(const Evaluation& result) {
          fixed(100.0 * comparison.same_top_share, 3) + " %\n";
 }
 
-void write_text(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+// Where the receipt goes: a new file, or one that is a receipt. Throws before anything is computed.
+void check_receipt(const std::string& path) {
+  const fs::path folder = fs::absolute(path).parent_path();
+  if (!fs::is_directory(folder)) {
+    throw Error(ErrorCode::kNotFound, path + ": there is no folder " + folder.string());
+  }
+  if (!fs::exists(path) || (!fs::is_directory(path) && !fs::is_regular_file(path))) return;
+  if (fs::is_regular_file(path)) {
+    const auto known = nlohmann::json::parse(read_text(path), nullptr, false);
+    if (known.is_object() && known.contains("receipt")) return;
+  }
+  throw Error(ErrorCode::kInvalidArgument,
+              path + ": is there and no receipt of an evaluation; it is left as it is");
+}
+
+// In place of the old one at once, except for a device or a pipe.
+void write_receipt(const std::string& path, const std::string& text) {
+  const bool whole = !fs::exists(path) || fs::is_regular_file(fs::symlink_status(path));
+  const std::string target = whole ? path + ".partial" : path;
+  std::ofstream file(target, std::ios::binary | std::ios::trunc);
   file << text;
   file.close();
-  if (!file) throw Error(ErrorCode::kIoError, path + ": cannot be written");
+  std::error_code fault;
+  if (file && whole) fs::rename(target, path, fault);
+  if (file && !fault) return;
+  if (whole) fs::remove(target, fault);
+  throw Error(ErrorCode::kIoError, path + ": the receipt cannot be written");
 }
 
 void run(Arguments& arguments, const Context& context) {
+  arguments.evaluate.protocol = parse_protocol(arguments.protocol);
+  if (!arguments.receipt.empty()) check_receipt(arguments.receipt);
   Console console(arguments.model.common);
   const Hooks hooks = console.hooks();
   const std::string text = read_text(arguments.text);
@@ -62,15 +89,14 @@ void run(Arguments& arguments, const Context& context) {
     exact.precision = Precision::kF32;  // what is measured against does not err itself
     dense.emplace(arguments.against, exact);
   }
-  arguments.evaluate.protocol = parse_protocol(arguments.protocol);
   arguments.evaluate.hooks = hooks;
   Model* reference = dense ? &*dense : nullptr;
   const Evaluation result = model.evaluate(text, arguments.evaluate, reference);
-  const std::string name = std::filesystem::path(arguments.text).filename().string();
+  const std::string name = fs::path(arguments.text).filename().string();
   const std::string receipt =
       evaluation_receipt(result, model, reference, name, context.command_line);
-  if (!arguments.receipt.empty()) write_text(arguments.receipt, receipt);
   print(arguments.model.common.json ? receipt : report_text(result));
+  if (!arguments.receipt.empty()) write_receipt(arguments.receipt, receipt);
 }
 
 }  // namespace
@@ -94,25 +120,42 @@ void add_eval(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"card", "fast", "documents"}))
       ->capture_default_str();
   EvaluateOptions& options = arguments->evaluate;
-  command->add_option("--window", options.window, "Tokens a window has; the default is 2048")
-      ->type_name("N")
-      ->check(CLI::Range(2, 1 << 24));
   command
-      ->add_option("--stride", options.stride,
-                   "Tokens between windows (card); the default is a quarter of the window")
+      ->add_option("--window", options.window,
+                   "Tokens a window has; the default is 2048, and the whole context for documents")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--tokens", options.max_tokens, "Only the first N tokens of the text")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--separator", options.separator, "Between documents")->capture_default_str();
+      ->check(whole_number(2, kMostTokens));
+  CLI::Option* stride =
+      command
+          ->add_option("--stride", options.stride,
+                       "Tokens between windows (card); the default is a quarter of the window")
+          ->type_name("N")
+          ->check(whole_number(1, kMostTokens));
+  CLI::Option* tokens = command
+                            ->add_option("--tokens", options.max_tokens,
+                                         "Only the first N tokens of the text (card and fast)")
+                            ->type_name("N")
+                            ->check(whole_number(1, UINT32_MAX));
+  CLI::Option* separator =
+      command->add_option("--separator", options.separator, "Between texts (documents)")
+          ->capture_default_str();
   command
       ->add_option("--against", arguments->against,
                    "The dense model, computed in f32: adds delta, KL divergence and same-top share")
       ->type_name("DENSE");
   command->add_option("--receipt", arguments->receipt, "Write the result as JSON to this file")
       ->type_name("FILE");
-  command->callback([arguments, &context] { run(*arguments, context); });
+  command->callback([=, &context] {
+    const auto only_with = [&](const CLI::Option* option, bool suits, const char* protocols) {
+      if (option->count() == 0 || suits) return;
+      throw Error(ErrorCode::kInvalidArgument, option->get_name() + " is for --protocol " +
+                                                   protocols + ", not " + arguments->protocol);
+    };
+    only_with(stride, arguments->protocol == "card", "card");
+    only_with(tokens, arguments->protocol != "documents", "card or fast");
+    only_with(separator, arguments->protocol == "documents", "documents");
+    run(*arguments, context);
+  });
 }
 
 }  // namespace helix::cli

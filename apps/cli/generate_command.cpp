@@ -20,18 +20,14 @@ void run(Arguments& arguments) {
   const Hooks hooks = console.hooks();
   Model model(arguments.model.path, arguments.model.options(hooks));
   arguments.generate.hooks = hooks;
-  const std::string prompt = arguments.prompt == "-" ? read_text("-") : arguments.prompt;
-  const std::vector<std::int32_t> tokens = model.encode(prompt, !arguments.raw);
+  const std::vector<std::int32_t> tokens =
+      model.encode(read_prompt(arguments.prompt), !arguments.raw);
   if (arguments.model.common.json) {
     print(generation_json(model.generate(tokens, arguments.generate)));
     return;
   }
-  const Generation generation =
-      model.generate(tokens, arguments.generate, [](std::string_view piece) {
-        print(std::string(piece));
-        return true;
-      });
-  print("\n");
+  const Generation generation = print_generation(
+      [&](const TextCallback& show) { return model.generate(tokens, arguments.generate, show); });
   if (!arguments.model.common.quiet) hooks.info(generation_summary(generation));
 }
 
@@ -45,9 +41,12 @@ void add_generate(CLI::App& app, Context&) {
       "Example:\n  helix generate ./TinyLlama-1.1B-hxq \"The capital of France is\" -n 32\n"
       "  helix generate ./TinyLlama-1.1B-hxq - --temperature 0.7 --top-p 0.9 --seed 1 < "
       "prompt.txt\n\n"
-      "The text goes to standard output as it comes; with --json everything at the end.");
+      "The text goes to standard output as it comes; with --json everything at the end. Before a\n"
+      "text that begins with a dash goes --.");
   add_model_arguments(*command, arguments->model);
-  command->add_option("PROMPT", arguments->prompt, "The text to continue; - reads standard input")
+  command
+      ->add_option("PROMPT", arguments->prompt,
+                   "The text to continue; - reads standard input up to its last line end")
       ->required();
   command->add_flag("--raw", arguments->raw,
                     "Without the special tokens that the tokenizer puts around a text");

@@ -93,7 +93,7 @@ std::string totals_text(const Inspection& inspection) {
   return text + "\n";
 }
 
-std::string json_text(const Inspection& inspection) {
+std::string report_json(const Inspection& inspection) {
   Json tensors = Json::array();
   for (const InspectedTensor& tensor : inspection.tensors) {
     Json row = {{"name", tensor.name},
@@ -114,30 +114,28 @@ std::string json_text(const Inspection& inspection) {
     tensors.push_back(row);
   }
   const Totals totals(inspection);
-  return Json{{"model_type", inspection.model_type},
-              {"quant_method", inspection.quant_method},
-              {"keys", inspection.key_count},
-              {"weight_files", inspection.file_count},
-              {"weight_file_bytes", inspection.file_bytes},
-              {"totals",
-               {{"compressed", totals.modules},
-                {"compressed_weights", totals.module_weights},
-                {"compressed_bytes", totals.module_bytes},
-                {"bits_per_weight", totals.bits_per_weight()},
-                {"outliers", totals.outliers},
-                {"exact", totals.exact},
-                {"exact_bytes", totals.exact_bytes},
-                {"ignored", totals.ignored}}},
-              {"tensors", tensors}}
-             .dump(2) +
-         "\n";
+  return json_text(Json{{"model_type", inspection.model_type},
+                        {"quant_method", inspection.quant_method},
+                        {"keys", inspection.key_count},
+                        {"weight_files", inspection.file_count},
+                        {"weight_file_bytes", inspection.file_bytes},
+                        {"totals",
+                         {{"compressed", totals.modules},
+                          {"compressed_weights", totals.module_weights},
+                          {"compressed_bytes", totals.module_bytes},
+                          {"bits_per_weight", totals.bits_per_weight()},
+                          {"outliers", totals.outliers},
+                          {"exact", totals.exact},
+                          {"exact_bytes", totals.exact_bytes},
+                          {"ignored", totals.ignored}}},
+                        {"tensors", tensors}});
 }
 
 void run(const Arguments& arguments) {
   Console console(arguments.common);
   const Inspection inspection = inspect(arguments.path, console.hooks());
   if (arguments.common.json) {
-    print(json_text(inspection));
+    print(report_json(inspection));
   } else {
     print((arguments.summary ? "" : table_text(inspection)) + totals_text(inspection));
   }

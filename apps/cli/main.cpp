@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
 
 #include "commands.h"
@@ -44,6 +45,11 @@ int run(int argc, char** argv) {
   add_eval(app, context);
   add_bench(app, context);
   add_documentation(app, context);
+  const auto is_named = [&](const CLI::App* command) { return command->check_name(argv[1]); };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_named).empty()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                std::string("there is no command \"") + argv[1] + "\"; helix --help lists them");
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& fault) {
@@ -63,6 +69,7 @@ int report(ErrorCode code, const char* message) {
 
 int main(int argc, char** argv) {
   namespace cli = helix::cli;
+  cli::occupy_standard_descriptors();
   cli::install_signal_handlers();
   try {
     return cli::run(argc, argv);
@@ -70,6 +77,8 @@ int main(int argc, char** argv) {
     return cli::report(fault.code(), fault.what());
   } catch (const std::bad_alloc&) {
     return cli::report(helix::ErrorCode::kOutOfMemory, "not enough memory");
+  } catch (const std::filesystem::filesystem_error& fault) {
+    return cli::report(helix::ErrorCode::kIoError, fault.what());
   } catch (const std::exception& fault) {
     return cli::report(helix::ErrorCode::kInternal, fault.what());
   }

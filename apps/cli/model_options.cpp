@@ -1,8 +1,13 @@
 #include "model_options.h"
 
-#include <fstream>
-#include <iostream>
-#include <iterator>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
@@ -11,12 +16,39 @@
 namespace helix::cli {
 namespace {
 
+// CLI11 takes an empty text for 0.
+CLI::Validator decimal_number() {
+  return {[](std::string& text) -> std::string {
+            double value = 0.0;
+            const char* end = text.data() + text.size();
+            const auto [stop, fault] = std::from_chars(text.data(), end, value);
+            if (fault == std::errc() && stop == end) return "";
+            return "\"" + text + "\", expected a number";
+          },
+          ""};
+}
+
 std::string rate_text(std::size_t tokens, double seconds) {
   if (tokens == 0 || seconds <= 0.0) return "";
   return " (" + fixed(static_cast<double>(tokens) / seconds, 1) + " per second)";
 }
 
 }  // namespace
+
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
+  return {[least, most](std::string& text) -> std::string {
+            std::uint64_t value = 0;
+            const char* end = text.data() + text.size();
+            const auto [stop, fault] = std::from_chars(text.data(), end, value);
+            if (fault == std::errc() && stop == end && value >= least && value <= most) {
+              text = std::to_string(value);  // "010" is ten
+              return "";
+            }
+            return "\"" + text + "\", expected a whole number from " + std::to_string(least) +
+                   " to " + std::to_string(most);
+          },
+          ""};
+}
 
 Precision parse_precision(const std::string& name) {
   return name == "f32" ? Precision::kF32 : Precision::kBf16;
@@ -44,41 +76,54 @@ void add_model_arguments(CLI::App& command, ModelArguments& arguments) {
   command.add_option("MODEL", arguments.path, "Folder of a model, dense or HXQ")->required();
   add_precision_option(command, arguments.precision);
   command
-      .add_option("--context", arguments.context,
-                  "Most tokens of prompt and answer; the default is what the model was made for")
+      .add_option(
+          "--context", arguments.context,
+          "Most tokens of a text, its continuation included; the default is what the model was "
+          "made for")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1, kMostTokens));
   add_common_options(command, arguments.common);
 }
 
 void add_generate_options(CLI::App& command, GenerateOptions& options) {
   SamplingOptions& sampling = options.sampling;
-  command.add_option("-n,--max-tokens", options.max_tokens, "Stop after this many tokens")
+  command
+      .add_option("-n,--max-tokens", options.max_tokens,
+                  "Stop after this many tokens; 0: only when the context is full")
       ->type_name("N")
+      ->check(whole_number(0, kMostTokens))
       ->capture_default_str();
   command
       .add_option("--temperature", sampling.temperature,
                   "0 takes the most likely token, more draws more freely")
+      ->check(decimal_number())
       ->capture_default_str();
   command.add_option("--top-k", sampling.top_k, "Draw from the K most likely tokens; 0: all")
       ->type_name("K")
+      ->check(whole_number(0, kMostTokens))
       ->capture_default_str();
   command
       .add_option("--top-p", sampling.top_p, "Draw from the tokens that make up this probability")
+      ->check(decimal_number())
       ->capture_default_str();
   command
       .add_option("--min-p", sampling.min_p,
                   "Draw from tokens at least this likely, relative to the likeliest")
+      ->check(decimal_number())
       ->capture_default_str();
   command
       .add_option("--repetition-penalty", sampling.repetition_penalty,
                   "Makes tokens of prompt and answer less likely (1: off)")
+      ->check(decimal_number())
       ->capture_default_str();
   command
       .add_option("--presence-penalty", sampling.presence_penalty,
                   "Taken off the logits of tokens of the answer")
+      ->check(decimal_number())
       ->capture_default_str();
   command.add_option("--seed", sampling.seed, "Of the draw: the same seed gives the same text")
+      ->type_name("N")
+      ->check(whole_number(0, UINT64_MAX))
       ->capture_default_str();
   command.add_option("--stop", options.stop, "End before this text; may be given several times")
       ->type_name("TEXT")
@@ -93,7 +138,7 @@ std::string generation_json(const Generation& generation) {
                                        {"tokens", generation.tokens},
                                        {"prompt_seconds", generation.prompt_seconds},
                                        {"generate_seconds", generation.generate_seconds}};
-  return json.dump(2) + "\n";
+  return json_text(json);
 }
 
 std::string generation_summary(const Generation& generation) {
@@ -108,16 +153,45 @@ std::string generation_summary(const Generation& generation) {
   return text;
 }
 
-std::string read_text(const std::string& path) {
-  std::string text;
-  if (path == "-") {
-    text.assign(std::istreambuf_iterator<char>(std::cin), {});
-    return text;
+Generation print_generation(const std::function<Generation(const TextCallback&)>& generate) {
+  try {
+    const Generation generation = generate([](std::string_view piece) {
+      print(std::string(piece));
+      return true;
+    });
+    print("\n");
+    return generation;
+  } catch (...) {
+    if (::isatty(STDOUT_FILENO) == 1) print("\n");
+    throw;
   }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(ErrorCode::kNotFound, path + ": cannot be opened");
-  text.assign(std::istreambuf_iterator<char>(file), {});
-  if (file.bad()) throw Error(ErrorCode::kIoError, path + ": cannot be read");
+}
+
+std::string read_text(const std::string& path) {
+  const bool standard = path == "-";
+  const std::string name = standard ? "standard input" : path;
+  std::FILE* file = standard ? stdin : std::fopen(path.c_str(), "rb");
+  if (file == nullptr) {
+    throw Error(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIoError,
+                name + ": cannot be opened: " + std::strerror(errno));
+  }
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> owner(file, std::fclose);
+  std::string text;
+  std::array<char, 1 << 16> part;
+  for (std::size_t size = 0; (size = std::fread(part.data(), 1, part.size(), file)) > 0;) {
+    text.append(part.data(), size);
+  }
+  if (std::ferror(file) != 0) {
+    throw Error(ErrorCode::kIoError, name + ": cannot be read: " + std::strerror(errno));
+  }
+  return text;
+}
+
+std::string read_prompt(const std::string& argument) {
+  if (argument != "-") return argument;
+  std::string text = read_text("-");
+  if (text.ends_with('\n')) text.pop_back();
+  if (text.ends_with('\r')) text.pop_back();
   return text;
 }
 

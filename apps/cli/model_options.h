@@ -1,6 +1,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,11 @@ void add_model_arguments(CLI::App& command, ModelArguments& arguments);
 void add_precision_option(CLI::App& command, std::string& precision);
 Precision parse_precision(const std::string& name);
 
+// Digits that make a number from `least` to `most`, and nothing else: a signed or an empty text is
+// no error by itself where the target is unsigned.
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most);
+constexpr std::uint64_t kMostTokens = std::uint64_t{1} << 24;
+
 // --max-tokens, --temperature, --top-k, ..., --stop, --seed.
 void add_generate_options(CLI::App& command, GenerateOptions& options);
 
@@ -33,7 +40,13 @@ std::string generation_json(const Generation& generation);
 // "26 tokens of prompt in 0.12 s (216 per second), 64 generated ..."
 std::string generation_summary(const Generation& generation);
 
+// Runs `generate` with a callback that prints the text as it comes, and ends the line, whether or
+// not something stops it.
+Generation print_generation(const std::function<Generation(const TextCallback&)>& generate);
+
 // A file's content, or standard input for "-". Throws Error(kNotFound | kIoError).
 std::string read_text(const std::string& path);
+// An argument, or for "-" standard input without its last line end.
+std::string read_prompt(const std::string& argument);
 
 }  // namespace helix::cli

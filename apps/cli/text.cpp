@@ -24,14 +24,20 @@ std::string bytes_text(std::uint64_t bytes) {
 }
 
 std::string fixed(double value, int decimals) {
-  if (std::isinf(value)) return "exact";
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.*f", decimals, value);
+  if (std::isinf(value)) return value < 0.0 ? "-infinite" : "infinite";
+  const int size = std::snprintf(nullptr, 0, "%.*f", decimals, value);
+  std::string text(static_cast<std::size_t>(size) + 1, '\0');
+  std::snprintf(text.data(), text.size(), "%.*f", decimals, value);
+  text.pop_back();
   return text;
 }
 
-std::string decibel_text(double decibels) {
-  return fixed(decibels, 2) + (std::isinf(decibels) ? "" : " dB");
+std::string decibel_text(double decibels, const char* unit) {
+  return std::isinf(decibels) ? "exact" : fixed(decibels, 2) + unit;
+}
+
+std::string json_text(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 std::string duration_text(double seconds) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -8,11 +9,12 @@ namespace helix::cli {
 
 // Decimal units: "1.03 GB", "512 B".
 std::string bytes_text(std::uint64_t bytes);
-// Fixed decimals: fixed(3.14159, 2) is "3.14"; "exact" for infinity, as an SNR without any error
-// is.
+// Fixed decimals: fixed(3.14159, 2) is "3.14"; "infinite" for infinity.
 std::string fixed(double value, int decimals);
-// "43.21 dB", or "exact" for infinity.
-std::string decibel_text(double decibels);
+// "43.21 dB", or "exact" for infinity: an SNR without any error.
+std::string decibel_text(double decibels, const char* unit = " dB");
+// Indented, with a final newline; bytes that are no UTF-8 (of a path) become U+FFFD.
+std::string json_text(const nlohmann::ordered_json& json);
 // "0:07", "1:02:03"
 std::string duration_text(double seconds);
 

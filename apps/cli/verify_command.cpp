@@ -26,8 +26,9 @@ std::string report_text(const VerifyReport& report, bool table_wanted) {
                 {false, true, true, true, true});
     for (const VerifiedModule& module : report.modules) {
       const Metrics& metrics = module.metrics;
-      table.add({module.name, fixed(metrics.snr_db(), 2), fixed(metrics.bits_per_weight(), 3),
-                 std::to_string(metrics.outlier_count), fixed(metrics.max_error, 6)});
+      table.add({module.name, decibel_text(metrics.snr_db(), ""),
+                 fixed(metrics.bits_per_weight(), 3), std::to_string(metrics.outlier_count),
+                 fixed(metrics.max_error, 6)});
     }
     text += table.text() + "\n";
   }
@@ -76,7 +77,7 @@ std::string report_json(const VerifyReport& report) {
     json["totals"] = metrics_fields(report.totals);
     json["modules"] = modules;
   }
-  return json.dump(2) + "\n";
+  return json_text(json);
 }
 
 void run(const Arguments& arguments, Context& context) {

@@ -222,3 +222,124 @@ def test_interrupt_in_a_prompt(tmp_path: Path):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=100)
     assert process.returncode == 130, error
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("-n", "-1"),
+        ("-n", ""),
+        ("-n", "99999999999999999999"),
+        ("--top-k", "-5"),
+        ("--seed", "-1"),
+        ("--seed", "18446744073709551616"),
+        ("--temperature", ""),
+        ("--temperature", "1x"),
+        ("--context", "0"),
+    ],
+)
+def test_numbers_are_numbers(model: Path, option: str, value: str):
+    _, error = run("generate", model, "ABC", option, value, check=2)
+    assert f'"{value}", expected' in error
+
+
+def test_options_that_would_do_nothing(model: Path, tmp_path: Path):
+    text = tmp_path / "text.txt"
+    text.write_text("ABC" * 20)
+    for protocol, option in (
+        ("fast", "--stride"),
+        ("documents", "--tokens"),
+        ("card", "--separator"),
+    ):
+        _, error = run("eval", model, "--text", text, "--protocol", protocol, option, 3, check=2)
+        assert option in error
+    _, error = run("bench", model, "--dense", check=2)
+    assert "--dummy" in error
+    _, error = run("chat", model, "--json", check=2)
+    assert "--message" in error
+    _, error = run("chatter", check=2)
+    assert '"chatter"' in error
+
+
+def test_a_receipt_replaces_receipts_only(model: Path, tmp_path: Path):
+    text = tmp_path / "text.txt"
+    text.write_text("ABC" * 20)
+    options = ("eval", model, "--text", text, "--protocol", "fast", "--quiet")
+    _, error = run(*options, "--receipt", text, check=2)
+    assert "text.txt" in error
+    assert text.read_text() == "ABC" * 20
+    _, error = run(*options, "--receipt", tmp_path / "no" / "receipt.json", check=3)
+    assert "no folder" in error
+    receipt = tmp_path / "receipt.json"
+    for _ in range(2):
+        run(*options, "--receipt", receipt)
+        assert json.loads(receipt.read_text())["receipt"] == "helix evaluation"
+    out, _ = run(*options, "--receipt", "/dev/full", check=6)
+    assert "perplexity" in out  # the result is not lost
+
+
+def test_what_cannot_be_read(model: Path, tmp_path: Path):
+    _, error = run("eval", model, "--text", tmp_path, check=6)
+    assert "cannot be read" in error
+    folder = os.open(tmp_path, os.O_RDONLY)
+    done = subprocess.run([HELIX, "generate", model, "-"], stdin=folder, capture_output=True)
+    os.close(folder)
+    assert done.returncode == 6
+    assert b"standard input" in done.stderr
+
+
+def test_closed_descriptors_take_nothing_in(model: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    command = f'exec "{HELIX}" compress "{model}" "{out}" <&- >&- 2>&-'
+    assert subprocess.run(["sh", "-c", command]).returncode == 6  # nowhere to print the summary
+    run("verify", out)
+
+
+def test_the_last_line_end_of_input_is_not_the_prompt(model: Path):
+    options = ("-n", 4, "--json", "--ignore-end")
+    plain = json.loads(run("generate", model, "ABC", *options)[0])
+    for ending in ("\n", "\r\n"):
+        piped = json.loads(run("generate", model, "-", *options, stdin="ABC" + ending)[0])
+        assert (piped["prompt_tokens"], piped["tokens"]) == (3, plain["tokens"])
+
+
+def test_a_text_with_a_token_the_model_lacks(model: Path, tmp_path: Path):
+    tokenizer = letters_tokenizer()
+    tokenizer["model"]["vocab"]["~"] = 16_000_000
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer))
+    text = tmp_path / "text.txt"
+    text.write_text("A" * 40 + "~" + "A" * 10)
+    for protocol in ("card", "fast", "documents"):
+        for more in ((), ("--against", model)):
+            _, error = run("eval", model, "--text", text, "--protocol", protocol, *more, check=4)
+            assert "16000000" in error
+
+
+def test_another_tokenizer_is_no_reference(model: Path, tmp_path: Path):
+    other = tmp_path / "other"
+    shutil.copytree(model, other)
+    tokenizer = letters_tokenizer()
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["A"], vocabulary["B"] = vocabulary["B"], vocabulary["A"]
+    (other / "tokenizer.json").write_text(json.dumps(tokenizer))
+    text = tmp_path / "text.txt"
+    text.write_text("ABC" * 20)
+    _, error = run("eval", model, "--text", text, "--against", other, check=2)
+    assert "tokenizer" in error
+
+
+def test_ctrl_c_at_the_prompt_of_a_chat(model: Path):
+    for _ in range(8):  # also in the moment before it reads
+        parent, child = os.openpty()
+        process = subprocess.Popen(
+            [HELIX, "chat", model], stdin=child, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        os.close(child)
+        text = b""
+        while not text.endswith(b"> "):
+            text += process.stderr.read(1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        os.close(parent)
+        process.stdout.close()
+        process.stderr.close()
