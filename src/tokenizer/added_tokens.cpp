@@ -11,10 +11,7 @@ namespace {
 constexpr std::size_t kMaxAddedTokenBytes = 4096;
 
 bool ends_with_word(std::string_view text) {
-  if (text.empty()) return false;
-  std::size_t begin = text.size() - 1;
-  while (begin > 0 && (text[begin] & 0xC0) == 0x80) --begin;
-  return is_word(next_code_point(text, begin));
+  return !text.empty() && is_word(last_code_point(text));
 }
 
 bool starts_with_word(std::string_view text) {
@@ -82,6 +79,7 @@ void AddedTokens::split_normalized(std::string_view text, bool at_start, const S
 void AddedTokens::split(const TokenMatcher& matcher, std::string_view text, bool at_start,
                         const Sink& sink) const {
   std::size_t done = 0;
+  std::size_t space_end = 0;  // of the whitespace that the last rstrip token took
   const auto emit_text = [&](std::size_t begin, std::size_t end) {
     if (begin < end) sink.text(text.substr(begin, end - begin), at_start && begin == 0);
   };
@@ -89,16 +87,23 @@ void AddedTokens::split(const TokenMatcher& matcher, std::string_view text, bool
     const AddedToken& token = tokens_[match.number];
     std::size_t begin = match.begin;
     std::size_t end = match.end;
-    if (begin < done) return;  // its start went with the token before
     if (token.single_word &&
         (ends_with_word(text.substr(0, begin)) || starts_with_word(text.substr(end)))) {
       return;
     }
-    if (token.lstrip) begin = std::max(done, trim_whitespace_right(text.substr(0, begin)).size());
-    if (token.rstrip) end = text.size() - trim_whitespace_left(text.substr(end)).size();
+    if (token.lstrip) {
+      begin = std::max(begin, done);
+      begin = done + trim_whitespace_right(text.substr(done, begin - done)).size();
+    }
+    if (token.rstrip) {
+      space_end = std::max(end, space_end);
+      space_end = text.size() - trim_whitespace_left(text.substr(space_end)).size();
+      end = space_end;
+    }
+    if (begin >= end) return;  // went with the token before
     emit_text(done, begin);
     sink.token(token.id);
-    done = end;
+    done = end;  // may go back: whitespace taken by the token before comes again behind this one
   });
   emit_text(done, text.size());
 }

@@ -25,6 +25,9 @@ constexpr std::array<ClassSpelling, 4> kClasses{{
     {'h', "0-9a-fA-F"},
 }};
 
+// Outside brackets \w and \b take these for letters too.
+constexpr const char* kMoreWordOutside = "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}";
+
 // The complement of \s, for use inside a bracket.
 constexpr const char* kNotSpaceInside =
     "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}"
@@ -36,6 +39,11 @@ std::optional<std::string> class_inside(char letter) {
     if (spelling.letter == letter) return spelling.inside;
   }
   return std::nullopt;
+}
+
+std::string class_outside(char letter, bool negated) {
+  return (negated ? "[^" : "[") + class_inside(letter).value() +
+         (letter == 'w' ? kMoreWordOutside : "") + "]";
 }
 
 class Translator {
@@ -75,7 +83,7 @@ class Translator {
     const char lower = static_cast<char>(letter | 0x20);
     const auto inside = class_inside(lower);
     if (inside && (lower == letter || !bracket_)) {
-      result_ += bracket_ ? *inside : (lower == letter ? "[" : "[^") + *inside + "]";
+      result_ += bracket_ ? *inside : class_outside(lower, lower != letter);
       at_ += 2;
     } else if (letter == 'S') {
       result_ += kNotSpaceInside;
@@ -95,7 +103,7 @@ class Translator {
   }
 
   void word_boundary(bool negated) {
-    const std::string word = "[" + *class_inside('w') + "]";
+    const std::string word = class_outside('w', false);
     const std::string same = "(?<=" + word + ")(?=" + word + ")|(?<!" + word + ")(?!" + word + ")";
     const std::string edge = "(?<=" + word + ")(?!" + word + ")|(?<!" + word + ")(?=" + word + ")";
     result_ += "(?:" + (negated ? same : edge) + ")";

@@ -15,6 +15,8 @@ using PreTokenizerPointer = std::unique_ptr<PreTokenizer>;
 // GPT-2's expression for words.
 constexpr const char* kByteLevelExpression =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+// "\w+|[^\w\s]+" to Rust's regular expressions, whose \w has the joiners too.
+constexpr const char* kWhitespaceExpression = R"([\w\x{200C}\x{200D}]+|[^\w\x{200C}\x{200D}\s]+)";
 
 PreTokenizerPointer make_pattern_split(Pattern pattern, SplitBehavior behavior, bool invert) {
   return make_split(
@@ -144,7 +146,7 @@ std::unique_ptr<PreTokenizer> make_pre_tokenizer(const SortedJson& json, const s
     return make_character_split(is_whitespace, SplitBehavior::kRemoved);
   }
   if (type == "Whitespace") {
-    return make_pattern_split(Pattern::regex(R"(\w+|[^\w\s]+)", where), SplitBehavior::kRemoved,
+    return make_pattern_split(Pattern::regex(kWhitespaceExpression, where), SplitBehavior::kRemoved,
                               true);
   }
   if (type == "Punctuation") {

@@ -36,9 +36,8 @@ std::unique_ptr<TokenBackend> open_backend(const fs::path& folder,
   }
   const fs::path vocabulary = folder / "vocab.json";
   if (fs::exists(vocabulary) && fs::exists(folder / "merges.txt")) {
-    return make_token_pipeline(
-        read_vocabulary_and_merges(folder, settings.tokenizer_class, settings.add_prefix_space),
-        vocabulary.string(), settings.added_tokens);
+    return make_token_pipeline(read_vocabulary_and_merges(folder, settings), vocabulary.string(),
+                               settings.added_tokens);
   }
   throw_error(ErrorCode::kNotFound, folder.string(),
               ": no tokenizer (tokenizer.json, tokenizer.model, or vocab.json and merges.txt)");

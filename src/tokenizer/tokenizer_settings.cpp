@@ -1,9 +1,11 @@
 #include "tokenizer/tokenizer_settings.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
 #include "base/file.h"
+#include "base/message.h"
 #include "tokenizer/utf8.h"
 
 namespace helix {
@@ -19,12 +21,22 @@ std::optional<SortedJson> read_optional_json(const fs::path& path) {
   return parse_sorted_json(read_file(path), path.string());
 }
 
-// A token is written as a string or as an object with "content".
+// A string or an object with "content".
+std::string read_token(const SortedJson& json, const std::string& where) {
+  if (json.is_string()) return json.get<std::string>();
+  return Component(json, where).text("content");
+}
+
 void read_special_tokens(const Component& file, TokenizerSettings& settings) {
   for (const char* name : kSpecialTokenNames) {
     if (!file.has(name) || settings.special_tokens.contains(name)) continue;
-    const bool is_object = file.json().find(name)->is_object();
-    settings.special_tokens[name] = is_object ? file.member(name).text("content") : file.text(name);
+    settings.special_tokens[name] = read_token(file.json()[name], concat(file.where(), ".", name));
+  }
+  for (const char* name : {"additional_special_tokens", "extra_special_tokens"}) {
+    if (!file.has(name)) continue;
+    for (const SortedJson& token : file.json()[name]) {  // a list, or an object with names
+      settings.more_special_tokens.push_back(read_token(token, concat(file.where(), ".", name)));
+    }
   }
 }
 
@@ -74,6 +86,7 @@ void read_config(const Component& file, TokenizerSettings& settings) {
 // {"<|im_end|>": 151645}; tokens that tokenizer_config.json describes better are left out.
 void read_added_tokens(const Component& file, TokenizerSettings& settings) {
   std::vector<AddedToken> found;
+  const std::vector<std::string> special = settings.all_special_tokens();
   for (const auto& [content, id] : file.json().items()) {
     if (!id.is_number_integer() || id < 0 || id >= (1 << 24)) {
       file.corrupt("id of token \"" + content + "\"");
@@ -81,9 +94,7 @@ void read_added_tokens(const Component& file, TokenizerSettings& settings) {
     AddedToken token;
     token.content = content;
     token.id = id.get<TokenId>();
-    for (const auto& [name, special] : settings.special_tokens) {
-      token.special = token.special || special == content;
-    }
+    token.special = std::find(special.begin(), special.end(), content) != special.end();
     token.normalized = !token.special;
     bool known = false;
     for (const AddedToken& other : settings.added_tokens) known |= other.id == token.id;
@@ -93,6 +104,12 @@ void read_added_tokens(const Component& file, TokenizerSettings& settings) {
 }
 
 }  // namespace
+
+std::vector<std::string> TokenizerSettings::all_special_tokens() const {
+  std::vector<std::string> result = more_special_tokens;
+  for (const auto& [name, token] : special_tokens) result.push_back(token);
+  return result;
+}
 
 TokenizerSettings TokenizerSettings::read(const fs::path& folder) {
   TokenizerSettings settings;

@@ -16,12 +16,16 @@ struct TokenizerSettings {
   std::string tokenizer_class;
   std::vector<AddedToken> added_tokens;
   std::map<std::string, std::string> special_tokens;  // "bos_token" -> "<s>"
+  std::vector<std::string> more_special_tokens;       // those without a name
   std::map<std::string, std::string> chat_templates;  // name -> source; the usual one is "default"
   std::string chat_template_file;                     // for error messages
   bool add_prefix_space = false;
   bool legacy = true;
   std::optional<bool> add_bos;
   std::optional<bool> add_eos;
+
+  // With a name and without.
+  std::vector<std::string> all_special_tokens() const;
 
   // Throws Error(kCorruptData) naming the file.
   static TokenizerSettings read(const std::filesystem::path& folder);

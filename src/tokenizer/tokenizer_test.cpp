@@ -259,6 +259,101 @@ TEST(TokenizerJson, DeepNestingIsRefused) {
   expect_error(kCorruptData, "nested", [&] { Tokenizer::open(folder.path()); });
 }
 
+// Every piece that is a token is that token: ids tell how the text was cut.
+Tokenizer with_pre_tokenizer(const std::string& pre_tokenizer) {
+  TemporaryFolder folder;
+  write_file_atomically(
+      folder / "tokenizer.json",
+      R"({"model":{"type":"BPE","ignore_merges":true,"merges":[],"vocab":{"a":0,"\u00B2":1,)"
+      R"("\u200D":2,"a\u00B2":3,"a\u200D":4}},"pre_tokenizer":)" +
+          pre_tokenizer + R"(,"added_tokens":[{"id":5,"content":"aa","single_word":true}]})");
+  return Tokenizer::open(folder.path());
+}
+
+Tokenizer with_expression(const std::string& expression) {
+  return with_pre_tokenizer(R"({"type":"Split","behavior":"Isolated","pattern":{"Regex":")" +
+                            expression + R"("}})");
+}
+
+TEST(PreTokenizer, WhatIsAWordDependsOnWhoAsks) {
+  const Tokenizer whitespace = with_pre_tokenizer(R"({"type":"Whitespace"})");
+  EXPECT_EQ(whitespace.encode("a\u00B2 a\u200D"), (Ids{0, 1, 4}));
+  EXPECT_EQ(with_expression(R"(\\w+)").encode("a\u00B2a\u200D"), (Ids{0, 1, 0, 2}));
+  EXPECT_EQ(with_expression(R"(\\w+)").encode("a\u00B2"), (Ids{3}));
+  EXPECT_EQ(with_expression(R"(\\W)").encode("a\u00B2"), (Ids{3}));
+  EXPECT_EQ(with_expression(R"([\\w]+)").encode("a\u00B2"), (Ids{0, 1}));
+  EXPECT_EQ(with_expression(R"(a\\b)").encode("a\u00B2"), (Ids{3}));
+  EXPECT_EQ(with_expression(R"(a\\b)").encode("a\u200D"), (Ids{0, 2}));
+}
+
+TEST(AddedTokens, JoinersBelongToTheWord) {
+  const Tokenizer tokenizer = with_pre_tokenizer(R"({"type":"Whitespace"})");
+  EXPECT_EQ(tokenizer.encode("aa"), (Ids{5}));
+  EXPECT_EQ(tokenizer.encode("aa\u200D"), (Ids{0, 0, 2}));
+}
+
+// As in the Rust library: the space between is taken twice.
+TEST(AddedTokens, WhitespaceTakenByOneMayBeginTheNext) {
+  TemporaryFolder folder;
+  write_file_atomically(folder / "tokenizer.json",
+                        R"({"added_tokens":[{"id":3,"content":"<R>","rstrip":true},)"
+                        R"({"id":4,"content":" a"},{"id":5,"content":"\n"},)"
+                        R"({"id":6,"content":"\t\t","lstrip":true,"rstrip":true}],)"
+                        R"("model":{"type":"BPE","vocab":{"b":0," ":1},"merges":[]}})");
+  const Tokenizer tokenizer = Tokenizer::open(folder.path());
+  EXPECT_EQ(tokenizer.encode("<R> ab"), (Ids{3, 4, 0}));
+  EXPECT_EQ(tokenizer.encode("<R> b"), (Ids{3, 0}));
+  EXPECT_EQ(tokenizer.encode("<R>\n b"), (Ids{3, 5, 1, 0}));
+  EXPECT_EQ(tokenizer.encode("\t\t\t\tb"), (Ids{6, 0}));
+}
+
+TEST(TokenizerSettings, SpecialTokensWithoutAName) {
+  TemporaryFolder folder;
+  write_file_atomically(folder / "tokenizer.json", "{" HELIX_MODEL "}");
+  write_file_atomically(folder / "added_tokens.json", R"({"<a>":3,"<b>":4,"<c>":5,"<d>":6})");
+  write_file_atomically(folder / "tokenizer_config.json",
+                        R"({"extra_special_tokens":{"image_token":"<a>"},)"
+                        R"("additional_special_tokens":["<b>"]})");
+  write_file_atomically(folder / "special_tokens_map.json",
+                        R"({"additional_special_tokens":[{"content":"<c>"}]})");
+  const Tokenizer tokenizer = Tokenizer::open(folder.path());
+  for (const TokenId id : {3, 4, 5}) EXPECT_TRUE(tokenizer.is_special(id));
+  EXPECT_FALSE(tokenizer.is_special(6));
+  write_file_atomically(folder / "special_tokens_map.json", R"({"extra_special_tokens":[7]})");
+  expect_error(kCorruptData, "extra_special_tokens", [&] { Tokenizer::open(folder.path()); });
+}
+
+struct Framed {
+  const char* config;
+  Ids ids;  // of "a"; 9 is <|endoftext|>
+};
+
+class VocabularyFilesFrame : public ::testing::TestWithParam<Framed> {};
+
+TEST_P(VocabularyFilesFrame, EqualsTransformers) {
+  TemporaryFolder folder;
+  write_file_atomically(folder / "vocab.json", R"({"a":0,"b":1,"\u0120":2,"<|endoftext|>":9})");
+  write_file_atomically(folder / "merges.txt", "");
+  write_file_atomically(folder / "tokenizer_config.json", GetParam().config);
+  const Tokenizer tokenizer = Tokenizer::open(folder.path());
+  EXPECT_EQ(tokenizer.encode("a"), GetParam().ids);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Classes, VocabularyFilesFrame,
+    ::testing::Values(
+        Framed{R"({"tokenizer_class":"GPT2Tokenizer"})", {0}},
+        Framed{R"({"tokenizer_class":"GPT2Tokenizer","add_bos_token":true})", {9, 0}},
+        Framed{R"({"tokenizer_class":"GPT2Tokenizer","add_bos_token":true,"bos_token":"b"})",
+               {1, 0}},
+        Framed{R"({"tokenizer_class":"GPT2Tokenizer","add_eos_token":true})", {0, 9}},
+        Framed{R"({"tokenizer_class":"GPT2Tokenizer","add_prefix_space":true})", {2, 0}},
+        Framed{R"({"tokenizer_class":"Qwen2Tokenizer","add_bos_token":true})", {0}},
+        Framed{R"({"tokenizer_class":"Qwen2Tokenizer","add_bos_token":true,"bos_token":"b"})",
+               {1, 0}},
+        Framed{R"({"tokenizer_class":"Qwen2Tokenizer","add_prefix_space":true})", {2, 0}},
+        Framed{R"({"tokenizer_class":"Qwen2Tokenizer","add_eos_token":true})", {0, 9}}));
+
 TEST(VocabularyFiles, AMergeThatIsNoneIsNamed) {
   TemporaryFolder folder;
   write_file_atomically(folder / "vocab.json", R"({"a":0,"b":1,"ab":2})");

@@ -108,7 +108,7 @@ bool is_control(char32_t c) noexcept {
 bool is_word(char32_t c) noexcept {
   const auto kind = category(c);
   if (kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_NL) return true;  // L*, M*, Nd, Nl
-  if (kind == UTF8PROC_CATEGORY_PC) return true;
+  if (kind == UTF8PROC_CATEGORY_PC || c == 0x200C || c == 0x200D) return true;
   // Other_Alphabetic beyond those: enclosed letters.
   return (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
          (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);

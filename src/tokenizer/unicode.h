@@ -13,7 +13,8 @@ bool is_punctuation(char32_t code_point) noexcept;      // general category P*
 bool is_mark(char32_t code_point) noexcept;             // general category M*
 bool is_nonspacing_mark(char32_t code_point) noexcept;  // general category Mn
 bool is_control(char32_t code_point) noexcept;          // general categories Cc, Cf, Cs, Co
-bool is_word(char32_t code_point) noexcept;  // Alphabetic, M*, Nd, Pc: a regular expression's \w
+// Alphabetic, M*, Nd, Pc, Join_Control: the \w of Unicode's TR 18, Annex C.
+bool is_word(char32_t code_point) noexcept;
 
 bool is_letter(char32_t code_point) noexcept;     // general category L*
 bool is_printable(char32_t code_point) noexcept;  // Python's: no C*, no Z* but the space

@@ -61,6 +61,12 @@ char32_t next_code_point(std::string_view text, std::size_t& offset) noexcept {
   return step.code_point;
 }
 
+char32_t last_code_point(std::string_view text) noexcept {
+  std::size_t begin = text.size() - 1;
+  while (begin > 0 && (text[begin] & 0xC0) == 0x80) --begin;
+  return next_code_point(text, begin);
+}
+
 void append_code_point(std::string& text, char32_t code_point) {
   const auto tail = [&](int shift) {
     text += static_cast<char>(0x80 | ((code_point >> shift) & 0x3F));

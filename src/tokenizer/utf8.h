@@ -24,6 +24,9 @@ void require_utf8(std::string_view text, std::string_view what);
 // The code point at `offset` of valid UTF-8; moves `offset` behind it.
 char32_t next_code_point(std::string_view text, std::size_t& offset) noexcept;
 
+// Of valid UTF-8 that is not empty.
+char32_t last_code_point(std::string_view text) noexcept;
+
 void append_code_point(std::string& text, char32_t code_point);
 
 std::u32string code_points(std::string_view valid_text);

@@ -9,6 +9,8 @@ namespace {
 constexpr const char* kQwen2Expression =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
+constexpr const char* kEndOfText = "<|endoftext|>";
+
 void add_rule(std::string_view line, const std::filesystem::path& path, MergeTexts& merges) {
   const std::size_t space = line.find(' ');
   if (space == line.npos || line.find(' ', space + 1) != line.npos) {
@@ -39,7 +41,7 @@ SortedJson byte_level(bool use_regex, bool add_prefix_space) {
           {"use_regex", use_regex}};
 }
 
-void set_qwen2_rules(SortedJson& tokenizer) {
+void set_qwen2_rules(SortedJson& tokenizer, bool add_prefix_space) {
   const SortedJson split = {{"type", "Split"},
                             {"pattern", {{"Regex", kQwen2Expression}}},
                             {"behavior", "Isolated"},
@@ -47,39 +49,75 @@ void set_qwen2_rules(SortedJson& tokenizer) {
   tokenizer["normalizer"] = {{"type", "NFC"}};
   tokenizer["pre_tokenizer"] = {
       {"type", "Sequence"},
-      {"pretokenizers", SortedJson::array({split, byte_level(false, false)})}};
+      {"pretokenizers", SortedJson::array({split, byte_level(false, add_prefix_space)})}};
 }
 
 bool is_class(const std::string& name, std::string_view base) {
   return name == base || name == std::string(base) + "Fast";
 }
 
-// "<|endoftext|>" is a token of its own even where no file says so.
-SortedJson end_of_text(const Vocabulary& vocabulary) {
-  constexpr const char* kEndOfText = "<|endoftext|>";
-  const auto id = vocabulary.find(kEndOfText);
-  if (!id) return SortedJson::array();
-  return SortedJson::array({{{"id", *id}, {"content", kEndOfText}, {"special", true}}});
+// "<|endoftext|>" and the tokens with a special role, where no file describes them better.
+SortedJson special_tokens(const Vocabulary& vocabulary, const TokenizerSettings& settings) {
+  SortedJson result = SortedJson::array();
+  std::vector<std::string> tokens = settings.all_special_tokens();
+  tokens.emplace_back(kEndOfText);
+  for (const std::string& token : tokens) {
+    const auto id = vocabulary.find(token);
+    bool known = !id;
+    for (const AddedToken& other : settings.added_tokens) known |= other.id == id;
+    if (!known) result.push_back({{"id", *id}, {"content", token}, {"special", true}});
+  }
+  return result;
+}
+
+// The id of the token that the settings, or else the class, name so.
+std::optional<TokenId> named_token(const std::string& name, const std::string& default_token,
+                                   const Vocabulary& vocabulary,
+                                   const TokenizerSettings& settings) {
+  const auto entry = settings.special_tokens.find(name);
+  const std::string& token = entry == settings.special_tokens.end() ? default_token : entry->second;
+  for (const AddedToken& added : settings.added_tokens) {
+    if (added.content == token) return added.id;
+  }
+  return vocabulary.find(token);
+}
+
+// What add_bos_token and add_eos_token put around a text.
+SortedJson frame(const Vocabulary& vocabulary, const TokenizerSettings& settings) {
+  SortedJson parts = SortedJson::array();
+  SortedJson ids = SortedJson::object();
+  const auto add = [&](const char* name, const char* default_token) {
+    const auto id = named_token(name, default_token, vocabulary, settings);
+    if (!id) return;
+    parts.push_back({{"SpecialToken", {{"id", name}}}});
+    ids[name] = {{"ids", SortedJson::array({*id})}};
+  };
+  const bool is_qwen2 = is_class(settings.tokenizer_class, "Qwen2Tokenizer");
+  if (settings.add_bos.value_or(false)) add("bos_token", is_qwen2 ? "" : kEndOfText);
+  parts.push_back({{"Sequence", {{"id", "A"}}}});
+  if (settings.add_eos.value_or(false)) add("eos_token", kEndOfText);
+  return {{"type", "TemplateProcessing"}, {"single", parts}, {"special_tokens", ids}};
 }
 
 }  // namespace
 
 TokenizerJson read_vocabulary_and_merges(const std::filesystem::path& folder,
-                                         const std::string& tokenizer_class,
-                                         bool add_prefix_space) {
+                                         const TokenizerSettings& settings) {
+  const std::string& tokenizer_class = settings.tokenizer_class;
   const std::string file = (folder / "vocab.json").string();
   SortedJson tokenizer = {{"decoder", {{"type", "ByteLevel"}}}};
   if (is_class(tokenizer_class, "Qwen2Tokenizer")) {
-    set_qwen2_rules(tokenizer);
+    set_qwen2_rules(tokenizer, settings.add_prefix_space);
   } else if (tokenizer_class.empty() || is_class(tokenizer_class, "GPT2Tokenizer")) {
-    tokenizer["pre_tokenizer"] = byte_level(true, add_prefix_space);
+    tokenizer["pre_tokenizer"] = byte_level(true, settings.add_prefix_space);
   } else {
     throw_error(ErrorCode::kUnsupported, file, ": tokenizer class ", tokenizer_class,
                 " without tokenizer.json (known: GPT2Tokenizer, Qwen2Tokenizer)");
   }
   TokenTables tables = {parse_vocabulary_json(read_file(folder / "vocab.json"), file),
                         read_merges(folder / "merges.txt")};
-  tokenizer["added_tokens"] = end_of_text(tables.vocabulary);
+  tokenizer["added_tokens"] = special_tokens(tables.vocabulary, settings);
+  tokenizer["post_processor"] = frame(tables.vocabulary, settings);
   tokenizer["model"] = {
       {"type", "BPE"}, {"vocab", SortedJson::object()}, {"merges", SortedJson::array()}};
   return {std::move(tokenizer), std::move(tables)};
