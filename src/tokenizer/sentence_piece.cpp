@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "base/message.h"
+#include "tokenizer/unicode.h"
+#include "tokenizer/utf8.h"
 
 namespace helix {
 namespace {
@@ -36,14 +38,15 @@ class SentencePieceBackend : public TokenBackend {
     load(prefixing_, bytes, file);
     bytes += kNoDummyPrefix;
     load(plain_, bytes, file);
+    for (std::size_t id = 0; id < piece_count(); ++id) {
+      ids_.emplace(prefixing_.IdToPiece(static_cast<int>(id)), static_cast<TokenId>(id));
+    }
     for (const AddedToken& token : options_.added_tokens) added_.add(token);
+    add_special_pieces();
     added_.prepare(nullptr);
     id_limit_ = piece_count();
     for (const AddedToken& token : added_.all()) {
       id_limit_ = std::max(id_limit_, static_cast<std::size_t>(token.id) + 1);
-    }
-    for (std::size_t id = 0; id < piece_count(); ++id) {
-      ids_.emplace(prefixing_.IdToPiece(static_cast<int>(id)), static_cast<TokenId>(id));
     }
     cuttable_ = find_cuttable();
   }
@@ -88,7 +91,7 @@ class SentencePieceBackend : public TokenBackend {
 
   bool is_special(TokenId id) const override {
     if (const AddedToken* added = added_.find(id)) return added->special;
-    return is_piece(id) && (prefixing_.IsControl(id) || prefixing_.IsUnknown(id));
+    return is_piece(id) && is_special_piece(id);
   }
 
   std::size_t id_limit() const override { return id_limit_; }
@@ -96,6 +99,28 @@ class SentencePieceBackend : public TokenBackend {
  private:
   std::size_t piece_count() const { return static_cast<std::size_t>(prefixing_.GetPieceSize()); }
   bool is_piece(TokenId id) const { return id >= 0 && id < prefixing_.GetPieceSize(); }
+
+  bool is_special_piece(TokenId id) const {
+    return prefixing_.IsControl(id) || prefixing_.IsUnknown(id);
+  }
+
+  void add_special_pieces() {
+    const auto add = [&](TokenId id) {
+      AddedToken token;
+      token.content = prefixing_.IdToPiece(id);
+      token.id = id;
+      token.special = true;
+      if (added_.find(id) == nullptr && added_.find(token.content) == nullptr) {
+        added_.add(std::move(token));
+      }
+    };
+    for (TokenId id = 0; is_piece(id); ++id) {
+      if (is_special_piece(id)) add(id);
+    }
+    for (const std::string& name : options_.special_tokens) {
+      if (const auto entry = ids_.find(name); entry != ids_.end()) add(entry->second);
+    }
+  }
 
   static void append_if_known(int id, std::vector<TokenId>& ids) {
     if (id >= 0) ids.push_back(id);
@@ -117,12 +142,19 @@ class SentencePieceBackend : public TokenBackend {
     return joined == "\xE2\x96\x81\xE2\x96\x81x\xE2\x96\x81\xE2\x96\x81y\xE2\x96\x81";
   }
 
+  // Whether what ends with `c` may be cut before a space: `c` becomes no space of the model.
+  static bool cuttable_behind(char32_t c) {
+    return is_printable(c) && c != ' ' && c != 0x2581 && c != 0xFFFD;
+  }
+
   // The library slows down on long text: it gets chunks where that changes nothing.
   std::size_t chunk_bytes(std::string_view part) const {
     constexpr std::size_t kChunkBytes = 4096;
     if (!cuttable_) return part.size();
     std::size_t at = part.find(' ', std::min(kChunkBytes, part.size()));
-    while (at != part.npos && part[at - 1] == ' ') at = part.find(' ', at + 1);
+    while (at != part.npos && !cuttable_behind(last_code_point(part.substr(0, at)))) {
+      at = part.find(' ', at + 1);
+    }
     return std::min(at, part.size());
   }
 

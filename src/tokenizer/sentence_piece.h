@@ -10,7 +10,10 @@
 namespace helix {
 
 struct SentencePieceOptions {
-  std::vector<AddedToken> added_tokens;  // looked for in the text; all but these is SentencePiece's
+  // Looked for in the text, beside the model's control and unknown pieces and those of
+  // `special_tokens`; all else is SentencePiece's.
+  std::vector<AddedToken> added_tokens;
+  std::vector<std::string> special_tokens;
   bool add_bos = true;
   bool add_eos = false;
   // transformers' "legacy": the space before the text comes back after every added token.

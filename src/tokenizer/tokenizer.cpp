@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 SentencePieceOptions sentence_piece_options(const TokenizerSettings& settings) {
   SentencePieceOptions options;
   options.added_tokens = settings.added_tokens;
+  options.special_tokens = settings.all_special_tokens();
   options.add_bos = settings.add_bos.value_or(true);
   options.add_eos = settings.add_eos.value_or(false);
   options.prefix_every_part = settings.legacy;

@@ -75,7 +75,7 @@ std::optional<bool> optional_flag(const Component& file, const char* key) {
 void read_config(const Component& file, TokenizerSettings& settings) {
   settings.tokenizer_class = file.text("tokenizer_class", "");
   settings.add_prefix_space = file.flag("add_prefix_space", false);
-  settings.legacy = file.flag("legacy", true);
+  settings.legacy = file.flag("legacy", false);
   settings.add_bos = optional_flag(file, "add_bos_token");
   settings.add_eos = optional_flag(file, "add_eos_token");
   read_special_tokens(file, settings);

@@ -20,7 +20,7 @@ struct TokenizerSettings {
   std::map<std::string, std::string> chat_templates;  // name -> source; the usual one is "default"
   std::string chat_template_file;                     // for error messages
   bool add_prefix_space = false;
-  bool legacy = true;
+  bool legacy = false;
   std::optional<bool> add_bos;
   std::optional<bool> add_eos;
 

@@ -120,6 +120,31 @@ TEST(SentencePieceModel, LongTextEqualsItsParts) {
   EXPECT_EQ(tokenizer.decode(tokenizer.encode(text)), text);
 }
 
+Tokenizer llama2(const TemporaryFolder& folder) {
+  fs::copy_file(shared_data() / "tokenizers" / "llama2" / "tokenizer.model",
+                folder / "tokenizer.model");
+  return Tokenizer::open(folder.path());
+}
+
+TEST(SentencePieceModel, SpecialTokensInTextNeedNoOtherFile) {
+  if (!fs::exists(shared_data())) GTEST_SKIP() << "no test data; set HELIX_TEST_DATA";
+  TemporaryFolder folder;
+  const Tokenizer tokenizer = llama2(folder);
+  EXPECT_EQ(tokenizer.encode("a</s>\nb"), (Ids{1, 263, 2, 13, 29890}));
+  EXPECT_EQ(tokenizer.encode("<s>a<unk>", false), (Ids{1, 29874, 0}));
+  write_file_atomically(folder / "tokenizer_config.json", R"({"pad_token":"\u2581the"})");
+  EXPECT_EQ(Tokenizer::open(folder.path()).encode("a\u2581the", false), (Ids{263, 278}));
+}
+
+// The library's own ids for the whole text.
+TEST(SentencePieceModel, NoChunkBeginsBehindASpaceWrittenOut) {
+  if (!fs::exists(shared_data())) GTEST_SKIP() << "no test data; set HELIX_TEST_DATA";
+  TemporaryFolder folder;
+  const Ids ids = llama2(folder).encode(std::string(4096, 'x') + "\u2581 \u2581a", false);
+  ASSERT_GE(ids.size(), 4U);
+  EXPECT_EQ(Ids(ids.end() - 4, ids.end()), (Ids{14633, 12353, 259, 263}));
+}
+
 Tokenizer byte_level() {
   return Tokenizer::open(repository() / "tests" / "fixtures" / "tokenizers" / "byte-level");
 }
