@@ -48,10 +48,16 @@ std::string StreamDecoder::push(TokenId id) {
 std::string StreamDecoder::finish() {
   const std::string text = text_of(window_);
   const std::string rest = text.substr(std::min(sent_bytes_, text.size()));
+  // Where every byte held back is an id of its own, how they read is the decoder's affair.
+  const auto last = std::span<const TokenId>(window_).last(std::min(rest.size(), window_.size()));
+  const std::string result =
+      text_of(last) == rest
+          ? tokenizer_->backend().decode(last, skip_special_tokens_, InvalidBytes::kReplace)
+          : replace_invalid_utf8(rest);
   window_.clear();
   settled_ids_ = 0;
   sent_bytes_ = 0;
-  return replace_invalid_utf8(rest);
+  return result;
 }
 
 }  // namespace helix

@@ -20,7 +20,8 @@ class StreamDecoder {
 
   // The text that `id` completes; often empty.
   std::string push(TokenId id);
-  // What is still held back, as U+FFFD. The decoder may be used on afterwards.
+  // What is still held back, as U+FFFD: one, or one for each byte token. The decoder may be used on
+  // afterwards.
   std::string finish();
 
  private:

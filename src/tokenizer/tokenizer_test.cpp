@@ -189,6 +189,18 @@ TEST(StreamDecoder, HoldsBackHalfACharacter) {
   EXPECT_EQ(decoder.finish(), "\xEF\xBF\xBD");
 }
 
+TEST(StreamDecoder, EveryByteTokenOfACutCharacterIsReplaced) {
+  TemporaryFolder folder;
+  write_file_atomically(
+      folder / "tokenizer.json",
+      R"({"decoder":{"type":"ByteFallback"},"model":{"type":"BPE","byte_fallback":true,"merges":[],)"
+      R"("vocab":{"a":0,"<0xF0>":1,"<0x9F>":2,"<0x99>":3,"<0x82>":4}}})");
+  const Tokenizer tokenizer = Tokenizer::open(folder.path());
+  EXPECT_EQ(stream(tokenizer, {0, 1, 2, 3, 4}), "a\U0001F642");
+  EXPECT_EQ(stream(tokenizer, {0, 1, 2, 3}), "a\uFFFD\uFFFD\uFFFD");
+  EXPECT_EQ(tokenizer.decode(Ids{0, 1, 2, 3}), "a\uFFFD\uFFFD\uFFFD");
+}
+
 TEST(StreamDecoder, ContextKeepsTheSpaceOfTheFirstWord) {
   const Tokenizer tokenizer =
       Tokenizer::open(repository() / "tests" / "fixtures" / "tokenizers" / "sentence-piece-style");
