@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto tokenizer = helix::make_token_pipeline(
         helix::parse_tokenizer_json(input.substr(0, cut), "fuzz"), "fuzz", {});
     helix::require_utf8(text, "text");
-    const auto ids = tokenizer->encode(text, true);
+    const auto ids = tokenizer->encode(text, true, {});
     const std::string decoded = tokenizer->decode(ids, false, helix::InvalidBytes::kReplace);
     helix::require_utf8(decoded, "decoded text");
     tokenizer->decode(ids, true, helix::InvalidBytes::kKeep);

@@ -50,10 +50,12 @@ void AddedTokens::add(AddedToken token) {
 }
 
 void AddedTokens::prepare(const Normalizer* normalizer) {
+  const Hooks no_hooks;
+  CancelCheck cancel(no_hooks);
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     AddedToken& token = tokens_[i];
     const bool rewritten = token.normalized && normalizer != nullptr;
-    token.written = rewritten ? normalizer->apply(token.content) : token.content;
+    token.written = rewritten ? normalizer->apply(token.content, cancel) : token.content;
     (token.normalized ? normalized_ : raw_).add(token.written, i);
   }
 }
@@ -68,22 +70,23 @@ const AddedToken* AddedTokens::find(TokenId id) const {
   return entry == by_id_.end() ? nullptr : &tokens_[entry->second];
 }
 
-void AddedTokens::split_raw(std::string_view text, const Sink& sink) const {
-  split(raw_, text, true, sink);
+void AddedTokens::split_raw(std::string_view text, const Sink& sink, CancelCheck& cancel) const {
+  split(raw_, text, true, sink, cancel);
 }
 
-void AddedTokens::split_normalized(std::string_view text, bool at_start, const Sink& sink) const {
-  split(normalized_, text, at_start, sink);
+void AddedTokens::split_normalized(std::string_view text, bool at_start, const Sink& sink,
+                                   CancelCheck& cancel) const {
+  split(normalized_, text, at_start, sink, cancel);
 }
 
 void AddedTokens::split(const TokenMatcher& matcher, std::string_view text, bool at_start,
-                        const Sink& sink) const {
+                        const Sink& sink, CancelCheck& cancel) const {
   std::size_t done = 0;
   std::size_t space_end = 0;  // of the whitespace that the last rstrip token took
   const auto emit_text = [&](std::size_t begin, std::size_t end) {
     if (begin < end) sink.text(text.substr(begin, end - begin), at_start && begin == 0);
   };
-  matcher.for_each_match(text, [&](const TokenMatcher::Match& match) {
+  matcher.for_each_match(text, cancel, [&](const TokenMatcher::Match& match) {
     const AddedToken& token = tokens_[match.number];
     std::size_t begin = match.begin;
     std::size_t end = match.end;

@@ -43,12 +43,13 @@ class AddedTokens {
     std::function<void(TokenId)> token;
     std::function<void(std::string_view text, bool at_start)> text;
   };
-  void split_raw(std::string_view text, const Sink& sink) const;
-  void split_normalized(std::string_view text, bool at_start, const Sink& sink) const;
+  void split_raw(std::string_view text, const Sink& sink, CancelCheck& cancel) const;
+  void split_normalized(std::string_view text, bool at_start, const Sink& sink,
+                        CancelCheck& cancel) const;
 
  private:
-  void split(const TokenMatcher& matcher, std::string_view text, bool at_start,
-             const Sink& sink) const;
+  void split(const TokenMatcher& matcher, std::string_view text, bool at_start, const Sink& sink,
+             CancelCheck& cancel) const;
 
   std::vector<AddedToken> tokens_;
   StringMap<std::size_t> by_content_;

@@ -22,10 +22,11 @@ bool clean(char32_t& c) {
   return true;
 }
 
-std::string without_nonspacing_marks(std::string_view text) {
-  const std::string decomposed = normalize(text, NormalForm::kNfd);
+std::string without_nonspacing_marks(std::string_view text, CancelCheck& cancel) {
+  const std::string decomposed = normalize(text, NormalForm::kNfd, cancel);
   std::string result;
   for (std::size_t offset = 0; offset < decomposed.size();) {
+    cancel.step();
     const char32_t c = next_code_point(decomposed, offset);
     if (!is_nonspacing_mark(c)) append_code_point(result, c);
   }
@@ -34,9 +35,11 @@ std::string without_nonspacing_marks(std::string_view text) {
 
 }  // namespace
 
-std::string normalize_bert(std::string_view text, const BertNormalization& options) {
+std::string normalize_bert(std::string_view text, const BertNormalization& options,
+                           CancelCheck& cancel) {
   std::string result;
   for (std::size_t offset = 0; offset < text.size();) {
+    cancel.step();
     char32_t c = next_code_point(text, offset);
     if (options.clean_text && !clean(c)) continue;
     const bool spaced = options.space_chinese_characters && is_chinese(c);
@@ -44,8 +47,8 @@ std::string normalize_bert(std::string_view text, const BertNormalization& optio
     append_code_point(result, c);
     if (spaced) result += ' ';
   }
-  if (options.strip_accents) result = without_nonspacing_marks(result);
-  if (options.lowercase) result = to_lowercase(result);
+  if (options.strip_accents) result = without_nonspacing_marks(result, cancel);
+  if (options.lowercase) result = to_lowercase(result, cancel);
   return result;
 }
 

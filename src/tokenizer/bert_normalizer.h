@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "tokenizer/cancel_check.h"
+
 namespace helix {
 
 // The text cleaning of BERT's original tokenizer.
@@ -13,6 +15,7 @@ struct BertNormalization {
   bool lowercase = true;
 };
 
-std::string normalize_bert(std::string_view text, const BertNormalization& options);
+std::string normalize_bert(std::string_view text, const BertNormalization& options,
+                           CancelCheck& cancel);
 
 }  // namespace helix

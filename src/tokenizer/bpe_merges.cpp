@@ -69,11 +69,11 @@ BpeMerges::BpeMerges(const MergeTexts& texts, const Vocabulary& vocabulary,
   }
 }
 
-void BpeMerges::apply(std::vector<TokenId>& symbols) const {
+void BpeMerges::apply(std::vector<TokenId>& symbols, CancelCheck& cancel) const {
   if (symbols.size() <= kShortWordSymbols) {
     apply_to_short(symbols);
   } else {
-    apply_to_long(symbols);
+    apply_to_long(symbols, cancel);
   }
 }
 
@@ -94,7 +94,7 @@ void BpeMerges::apply_to_short(std::vector<TokenId>& symbols) const {
   }
 }
 
-void BpeMerges::apply_to_long(std::vector<TokenId>& tokens) const {
+void BpeMerges::apply_to_long(std::vector<TokenId>& tokens, CancelCheck& cancel) const {
   if (tokens.size() > std::size_t{1} << 30) {
     throw_error(ErrorCode::kInvalidArgument, "a word of ", tokens.size(), " symbols is too long");
   }
@@ -106,8 +106,12 @@ void BpeMerges::apply_to_long(std::vector<TokenId>& tokens) const {
     const Merge* merge = find(at(position).token, at(at(position).next).token);
     if (merge != nullptr) queue.push({merge->rank, position, merge->merged});
   };
-  for (std::int32_t i = 0; i < static_cast<std::int32_t>(symbols.size()); ++i) offer(i);
+  for (std::int32_t i = 0; i < static_cast<std::int32_t>(symbols.size()); ++i) {
+    cancel.step();
+    offer(i);
+  }
   while (!queue.empty()) {
+    cancel.step();
     const Candidate top = queue.top();
     queue.pop();
     Symbol& left = at(top.position);

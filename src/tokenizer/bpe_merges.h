@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/cancel_check.h"
 #include "tokenizer/merge_texts.h"
 #include "tokenizer/vocabulary.h"
 
@@ -30,7 +31,7 @@ class BpeMerges {
   }
 
   // Merges the neighbours in `symbols` until no rule applies; O(n log n).
-  void apply(std::vector<TokenId>& symbols) const;
+  void apply(std::vector<TokenId>& symbols, CancelCheck& cancel) const;
 
  private:
   static constexpr std::uint64_t kFree = ~std::uint64_t{0};  // no pair: ids are not negative
@@ -54,7 +55,7 @@ class BpeMerges {
   }
 
   void apply_to_short(std::vector<TokenId>& symbols) const;
-  void apply_to_long(std::vector<TokenId>& symbols) const;
+  void apply_to_long(std::vector<TokenId>& symbols, CancelCheck& cancel) const;
 
   // An open hash table with at least half of its slots free; a power of two.
   std::vector<Slot> slots_ = std::vector<Slot>(2);

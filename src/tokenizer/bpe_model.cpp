@@ -72,7 +72,8 @@ class BpeModel : public TokenModel {
     }
   }
 
-  void encode(std::string_view piece, WordCache& cache, std::vector<TokenId>& ids) const override {
+  void encode(std::string_view piece, WordCache& cache, std::vector<TokenId>& ids,
+              CancelCheck& cancel) const override {
     if (options_.ignore_merges) {
       if (const auto whole = vocabulary().find(piece)) {
         ids.push_back(*whole);
@@ -80,7 +81,7 @@ class BpeModel : public TokenModel {
       }
     }
     if (piece.size() <= kLongPieceBytes || options_.marks_words()) {
-      encode_word(piece, cache, ids);
+      encode_word(piece, cache, ids, cancel);
       return;
     }
     const SafeCuts& cuts = safe_cuts();
@@ -88,15 +89,16 @@ class BpeModel : public TokenModel {
     std::size_t offset = 0;
     char32_t previous = next_code_point(piece, offset);
     while (offset < piece.size()) {
+      cancel.step();
       const std::size_t cut = offset;
       const char32_t current = next_code_point(piece, offset);
       if (cuts.between(previous, current)) {
-        encode_word(piece.substr(begin, cut - begin), cache, ids);
+        encode_word(piece.substr(begin, cut - begin), cache, ids, cancel);
         begin = cut;
       }
       previous = current;
     }
-    encode_word(piece.substr(begin), cache, ids);
+    encode_word(piece.substr(begin), cache, ids, cancel);
   }
 
  private:
@@ -107,22 +109,24 @@ class BpeModel : public TokenModel {
     return cuts_;
   }
 
-  void encode_word(std::string_view word, WordCache& cache, std::vector<TokenId>& ids) const {
+  void encode_word(std::string_view word, WordCache& cache, std::vector<TokenId>& ids,
+                   CancelCheck& cancel) const {
     if (const auto* known = cache.find(word)) {
       ids.insert(ids.end(), known->begin(), known->end());
       return;
     }
-    std::vector<TokenId> symbols = characters_of(word);
-    merges_.apply(symbols);
+    std::vector<TokenId> symbols = characters_of(word, cancel);
+    merges_.apply(symbols, cancel);
     ids.insert(ids.end(), symbols.begin(), symbols.end());
     cache.store(word, std::move(symbols));
   }
 
-  std::vector<TokenId> characters_of(std::string_view word) const {
+  std::vector<TokenId> characters_of(std::string_view word, CancelCheck& cancel) const {
     std::vector<TokenId> symbols;
     symbols.reserve(word.size());
     bool unknown_waits = false;  // an unknown token is added once what follows it is known
     for (std::size_t offset = 0; offset < word.size();) {
+      cancel.step();
       const std::size_t begin = offset;
       next_code_point(word, offset);
       const std::string_view character = word.substr(begin, offset - begin);

@@ -27,15 +27,16 @@ class MetaspacePreTokenizer : public PreTokenizer {
         SplitBehavior::kMergedWithNext, false);
   }
 
-  void split(std::string_view text, bool at_start, const Sink& sink) const override {
-    std::string marked = space_.replace_all(text, options_.replacement);
+  void split(std::string_view text, bool at_start, const Sink& sink,
+             CancelCheck& cancel) const override {
+    std::string marked = space_.replace_all(text, options_.replacement, &cancel);
     const bool wants_prefix = options_.prepend == Metaspace::Prepend::kAlways ||
                               (options_.prepend == Metaspace::Prepend::kFirst && at_start);
     if (wants_prefix && !marked.starts_with(options_.replacement)) {
       marked.insert(0, options_.replacement);
     }
     if (split_) {
-      split_->split(marked, at_start, sink);
+      split_->split(marked, at_start, sink, cancel);
     } else if (!marked.empty()) {
       sink(marked, at_start);
     }

@@ -13,9 +13,11 @@ namespace {
 // Most normalizers are one function.
 class FunctionNormalizer : public Normalizer {
  public:
-  using Function = std::function<std::string(std::string)>;
+  using Function = std::function<std::string(std::string, CancelCheck&)>;
   explicit FunctionNormalizer(Function function) : function_(std::move(function)) {}
-  std::string apply(std::string text) const override { return function_(std::move(text)); }
+  std::string apply(std::string text, CancelCheck& cancel) const override {
+    return function_(std::move(text), cancel);
+  }
 
  private:
   Function function_;
@@ -25,8 +27,8 @@ class SequenceNormalizer : public Normalizer {
  public:
   explicit SequenceNormalizer(std::vector<std::unique_ptr<Normalizer>> steps)
       : steps_(std::move(steps)) {}
-  std::string apply(std::string text) const override {
-    for (const auto& step : steps_) text = step->apply(std::move(text));
+  std::string apply(std::string text, CancelCheck& cancel) const override {
+    for (const auto& step : steps_) text = step->apply(std::move(text), cancel);
     return text;
   }
 
@@ -34,9 +36,10 @@ class SequenceNormalizer : public Normalizer {
   std::vector<std::unique_ptr<Normalizer>> steps_;
 };
 
-std::string strip_accents(std::string_view text) {
+std::string strip_accents(std::string_view text, CancelCheck& cancel) {
   std::string result;
   for (std::size_t offset = 0; offset < text.size();) {
+    cancel.step();
     const char32_t c = next_code_point(text, offset);
     if (!is_mark(c)) append_code_point(result, c);
   }
@@ -44,23 +47,25 @@ std::string strip_accents(std::string_view text) {
 }
 
 FunctionNormalizer::Function normal_form(NormalForm form) {
-  return [form](std::string text) { return normalize(text, form); };
+  return [form](std::string text, CancelCheck& cancel) { return normalize(text, form, cancel); };
 }
 
 FunctionNormalizer::Function prepend(const Component& component) {
-  return [prefix = component.text("prepend")](std::string text) {
+  return [prefix = component.text("prepend")](std::string text, CancelCheck&) {
     return text.empty() ? text : prefix + text;
   };
 }
 
 FunctionNormalizer::Function replace(const Component& component) {
   return [pattern = make_pattern(component), content = component.text("content")](
-             std::string text) { return pattern.replace_all(text, content); };
+             std::string text, CancelCheck& cancel) {
+    return pattern.replace_all(text, content, &cancel);
+  };
 }
 
 FunctionNormalizer::Function strip(const Component& component) {
-  return [left = component.flag("strip_left", true),
-          right = component.flag("strip_right", true)](std::string text) {
+  return [left = component.flag("strip_left", true), right = component.flag("strip_right", true)](
+             std::string text, CancelCheck&) {
     std::string_view rest = text;
     if (left) rest = trim_whitespace_left(rest);
     if (right) rest = trim_whitespace_right(rest);
@@ -74,7 +79,9 @@ FunctionNormalizer::Function bert(const Component& component) {
   options.space_chinese_characters = component.flag("handle_chinese_chars", true);
   options.lowercase = component.flag("lowercase", true);
   options.strip_accents = component.flag("strip_accents", options.lowercase);
-  return [options](std::string text) { return normalize_bert(text, options); };
+  return [options](std::string text, CancelCheck& cancel) {
+    return normalize_bert(text, options, cancel);
+  };
 }
 
 FunctionNormalizer::Function function_of(const Component& component) {
@@ -83,9 +90,10 @@ FunctionNormalizer::Function function_of(const Component& component) {
   if (type == "NFD") return normal_form(NormalForm::kNfd);
   if (type == "NFKC") return normal_form(NormalForm::kNfkc);
   if (type == "NFKD") return normal_form(NormalForm::kNfkd);
-  if (type == "Lowercase") return [](std::string text) { return to_lowercase(text); };
-  if (type == "StripAccents") return [](std::string text) { return strip_accents(text); };
-  if (type == "ByteLevel") return [](std::string text) { return bytes_to_characters(text); };
+  if (type == "Lowercase") return to_lowercase;
+  if (type == "StripAccents") return strip_accents;
+  if (type == "ByteLevel")
+    return [](std::string text, CancelCheck&) { return bytes_to_characters(text); };
   if (type == "Prepend") return prepend(component);
   if (type == "Replace") return replace(component);
   if (type == "Strip") return strip(component);

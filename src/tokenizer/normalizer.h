@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "tokenizer/cancel_check.h"
 #include "tokenizer/component.h"
 #include "tokenizer/pattern.h"
 
@@ -13,7 +14,7 @@ namespace helix {
 class Normalizer {
  public:
   virtual ~Normalizer() = default;
-  virtual std::string apply(std::string text) const = 0;
+  virtual std::string apply(std::string text, CancelCheck& cancel) const = 0;
 };
 
 // Null for JSON null. Throws Error(kUnsupported) for a type that is not known, Error(kCorruptData)

@@ -123,11 +123,13 @@ void Pattern::for_each_match(std::string_view text,
   }
 }
 
-std::string Pattern::replace_all(std::string_view text, std::string_view replacement) const {
+std::string Pattern::replace_all(std::string_view text, std::string_view replacement,
+                                 CancelCheck* cancel) const {
   std::string result;
   result.reserve(text.size());
   std::size_t copied = 0;
   for_each_match(text, [&](std::size_t begin, std::size_t end) {
+    if (cancel != nullptr) cancel->step();
     result += text.substr(copied, begin - copied);
     result += replacement;
     copied = end;

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "tokenizer/cancel_check.h"
+
 namespace helix {
 
 // What a tokenizer searches text for: a literal string or a regular expression in Oniguruma's Ruby
@@ -24,7 +26,9 @@ class Pattern {
   void for_each_match(std::string_view valid_utf8,
                       const std::function<void(std::size_t, std::size_t)>& found) const;
 
-  std::string replace_all(std::string_view valid_utf8, std::string_view replacement) const;
+  // `cancel` may be null.
+  std::string replace_all(std::string_view valid_utf8, std::string_view replacement,
+                          CancelCheck* cancel = nullptr) const;
 
  private:
   struct Compiled;

@@ -36,7 +36,8 @@ class ByteLevelPreTokenizer : public PreTokenizer {
     }
   }
 
-  void split(std::string_view text, bool at_start, const Sink& sink) const override {
+  void split(std::string_view text, bool at_start, const Sink& sink,
+             CancelCheck& cancel) const override {
     std::string prefixed;
     if (add_prefix_space_ && !text.starts_with(' ')) {
       prefixed = " ";
@@ -47,7 +48,7 @@ class ByteLevelPreTokenizer : public PreTokenizer {
       sink(bytes_to_characters(piece), piece_at_start);
     };
     if (words_) {
-      words_->split(text, at_start, encode);
+      words_->split(text, at_start, encode, cancel);
     } else {
       encode(text, at_start);
     }
@@ -63,19 +64,22 @@ class SequencePreTokenizer : public PreTokenizer {
   explicit SequencePreTokenizer(std::vector<PreTokenizerPointer> steps)
       : steps_(std::move(steps)) {}
 
-  void split(std::string_view text, bool at_start, const Sink& sink) const override {
-    split_from(0, text, at_start, sink);
+  void split(std::string_view text, bool at_start, const Sink& sink,
+             CancelCheck& cancel) const override {
+    split_from(0, text, at_start, sink, cancel);
   }
 
  private:
-  void split_from(std::size_t step, std::string_view text, bool at_start, const Sink& sink) const {
+  void split_from(std::size_t step, std::string_view text, bool at_start, const Sink& sink,
+                  CancelCheck& cancel) const {
     if (step == steps_.size()) {
       if (!text.empty()) sink(text, at_start);
       return;
     }
-    steps_[step]->split(text, at_start, [&](std::string_view piece, bool piece_at_start) {
-      split_from(step + 1, piece, piece_at_start, sink);
-    });
+    const Sink next = [&](std::string_view piece, bool piece_at_start) {
+      split_from(step + 1, piece, piece_at_start, sink, cancel);
+    };
+    steps_[step]->split(text, at_start, next, cancel);
   }
 
   std::vector<PreTokenizerPointer> steps_;

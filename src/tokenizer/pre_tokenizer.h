@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "tokenizer/cancel_check.h"
 #include "tokenizer/tokenizer_json.h"
 
 namespace helix {
@@ -18,7 +19,8 @@ class PreTokenizer {
 
   virtual ~PreTokenizer() = default;
   // Hands the pieces of `text` to `sink` in order; none is empty.
-  virtual void split(std::string_view text, bool at_start, const Sink& sink) const = 0;
+  virtual void split(std::string_view text, bool at_start, const Sink& sink,
+                     CancelCheck& cancel) const = 0;
 };
 
 // Null for JSON null. Throws Error(kUnsupported) for a type that is not known, Error(kCorruptData)

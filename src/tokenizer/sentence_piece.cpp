@@ -51,16 +51,18 @@ class SentencePieceBackend : public TokenBackend {
     cuttable_ = find_cuttable();
   }
 
-  std::vector<TokenId> encode(std::string_view text, bool add_special_tokens) const override {
+  std::vector<TokenId> encode(std::string_view text, bool add_special_tokens,
+                              const Hooks& hooks) const override {
+    CancelCheck cancel(hooks);
     std::vector<TokenId> ids;
     if (add_special_tokens && options_.add_bos) append_if_known(prefixing_.bos_id(), ids);
     const AddedTokens::Sink pieces{
         [&](TokenId id) { ids.push_back(id); },
-        [&](std::string_view part, bool at_start) { encode_part(part, at_start, ids); }};
+        [&](std::string_view part, bool at_start) { encode_part(part, at_start, ids, hooks); }};
     const AddedTokens::Sink raw{pieces.token, [&](std::string_view part, bool at_start) {
-                                  added_.split_normalized(part, at_start, pieces);
+                                  added_.split_normalized(part, at_start, pieces, cancel);
                                 }};
-    added_.split_raw(text, raw);
+    added_.split_raw(text, raw, cancel);
     if (add_special_tokens && options_.add_eos) append_if_known(prefixing_.eos_id(), ids);
     return ids;
   }
@@ -158,9 +160,11 @@ class SentencePieceBackend : public TokenBackend {
     return std::min(at, part.size());
   }
 
-  void encode_part(std::string_view part, bool at_start, std::vector<TokenId>& ids) const {
+  void encode_part(std::string_view part, bool at_start, std::vector<TokenId>& ids,
+                   const Hooks& hooks) const {
     const Processor* processor = options_.prefix_every_part || at_start ? &prefixing_ : &plain_;
     while (!part.empty()) {
+      hooks.check_cancelled();
       const std::size_t size = chunk_bytes(part);
       encode_chunk(*processor, part.substr(0, size), ids);
       part.remove_prefix(size);

@@ -67,10 +67,12 @@ class SplitPreTokenizer : public PreTokenizer {
   SplitPreTokenizer(FindDelimiters find, SplitBehavior behavior, bool invert)
       : find_(std::move(find)), behavior_(behavior), invert_(invert) {}
 
-  void split(std::string_view text, bool at_start, const Sink& sink) const override {
+  void split(std::string_view text, bool at_start, const Sink& sink,
+             CancelCheck& cancel) const override {
     Splitter splitter(text, at_start, behavior_, sink);
     std::size_t done = 0;
     find_(text, [&](std::size_t begin, std::size_t end) {
+      cancel.step();
       splitter.add({done, begin, invert_});
       splitter.add({begin, end, !invert_});
       done = end;

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "helix/progress.h"
 #include "tokenizer/token_decoder.h"
 #include "tokenizer/vocabulary.h"
 
@@ -16,8 +17,8 @@ namespace helix {
 class TokenBackend {
  public:
   virtual ~TokenBackend() = default;
-  virtual std::vector<TokenId> encode(std::string_view valid_utf8,
-                                      bool add_special_tokens) const = 0;
+  virtual std::vector<TokenId> encode(std::string_view valid_utf8, bool add_special_tokens,
+                                      const Hooks& hooks) const = 0;
   // Ids without a token are left out.
   virtual std::string decode(std::span<const TokenId> ids, bool skip_special_tokens,
                              InvalidBytes invalid) const = 0;

@@ -15,10 +15,12 @@ void TokenMatcher::add(std::string_view text, std::size_t number) {
   any_ = true;
 }
 
-TokenMatcher::Match TokenMatcher::longest_at(std::string_view text, std::size_t begin) const {
+TokenMatcher::Match TokenMatcher::longest_at(std::string_view text, std::size_t begin,
+                                             CancelCheck& cancel) const {
   Match match{begin, begin, 0};
   std::uint32_t node = kRoot;
   for (std::size_t i = begin; i < text.size(); ++i) {
+    cancel.step();
     const auto child = children_.find(key(node, text[i]));
     if (child == children_.end()) break;
     node = child->second;
@@ -28,7 +30,7 @@ TokenMatcher::Match TokenMatcher::longest_at(std::string_view text, std::size_t 
   return match;
 }
 
-void TokenMatcher::for_each_match(std::string_view text,
+void TokenMatcher::for_each_match(std::string_view text, CancelCheck& cancel,
                                   const std::function<void(const Match&)>& found) const {
   if (!any_) return;
   for (std::size_t begin = 0; begin < text.size();) {
@@ -36,7 +38,7 @@ void TokenMatcher::for_each_match(std::string_view text,
       ++begin;
       continue;
     }
-    const Match match = longest_at(text, begin);
+    const Match match = longest_at(text, begin, cancel);
     if (match.end > match.begin) {
       found(match);
       begin = match.end;

@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "tokenizer/cancel_check.h"
+
 namespace helix {
 
 // Finds the strings of a fixed set in text: from left to right, the longest where several begin.
@@ -21,7 +23,8 @@ class TokenMatcher {
     std::size_t end = 0;
     std::size_t number = 0;
   };
-  void for_each_match(std::string_view text, const std::function<void(const Match&)>& found) const;
+  void for_each_match(std::string_view text, CancelCheck& cancel,
+                      const std::function<void(const Match&)>& found) const;
 
  private:
   static constexpr std::uint32_t kRoot = 0;
@@ -29,7 +32,7 @@ class TokenMatcher {
     return (std::uint64_t{node} << 8) | static_cast<unsigned char>(byte);
   }
   // The longest match that begins at `begin`; empty where there is none.
-  Match longest_at(std::string_view text, std::size_t begin) const;
+  Match longest_at(std::string_view text, std::size_t begin, CancelCheck& cancel) const;
 
   std::unordered_map<std::uint64_t, std::uint32_t> children_;
   std::unordered_map<std::uint32_t, std::size_t> numbers_;  // of the nodes where a string ends

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/cancel_check.h"
 #include "tokenizer/component.h"
 #include "tokenizer/vocabulary.h"
 
@@ -30,8 +31,8 @@ class TokenModel {
 
   const Vocabulary& vocabulary() const { return vocabulary_; }
   // Adds the ids of `piece` to `ids`.
-  virtual void encode(std::string_view piece, WordCache& cache,
-                      std::vector<TokenId>& ids) const = 0;
+  virtual void encode(std::string_view piece, WordCache& cache, std::vector<TokenId>& ids,
+                      CancelCheck& cancel) const = 0;
 
  private:
   Vocabulary vocabulary_;

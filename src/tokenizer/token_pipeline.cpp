@@ -30,21 +30,24 @@ class TokenPipeline : public TokenBackend {
     }
   }
 
-  std::vector<TokenId> encode(std::string_view text, bool add_special_tokens) const override {
+  std::vector<TokenId> encode(std::string_view text, bool add_special_tokens,
+                              const Hooks& hooks) const override {
+    CancelCheck cancel(hooks);
     std::vector<TokenId> ids;
     if (add_special_tokens) ids = frame_.before;
     WordCache cache;
     const PreTokenizer::Sink encode_piece = [&](std::string_view piece, bool) {
-      model_->encode(piece, cache, ids);
+      model_->encode(piece, cache, ids, cancel);
     };
     const auto add_token = [&](TokenId id) { ids.push_back(id); };
     const AddedTokens::Sink normalized{add_token, [&](std::string_view part, bool at_start) {
-                                         split(part, at_start, encode_piece);
+                                         split(part, at_start, encode_piece, cancel);
                                        }};
     const AddedTokens::Sink raw{add_token, [&](std::string_view part, bool at_start) {
-                                  added_.split_normalized(normalize(part), at_start, normalized);
+                                  added_.split_normalized(normalize(part, cancel), at_start,
+                                                          normalized, cancel);
                                 }};
-    added_.split_raw(text, raw);
+    added_.split_raw(text, raw, cancel);
     if (add_special_tokens) ids.insert(ids.end(), frame_.behind.begin(), frame_.behind.end());
     return ids;
   }
@@ -104,13 +107,14 @@ class TokenPipeline : public TokenBackend {
     }
   }
 
-  std::string normalize(std::string_view text) const {
-    return normalizer_ ? normalizer_->apply(std::string(text)) : std::string(text);
+  std::string normalize(std::string_view text, CancelCheck& cancel) const {
+    return normalizer_ ? normalizer_->apply(std::string(text), cancel) : std::string(text);
   }
 
-  void split(std::string_view text, bool at_start, const PreTokenizer::Sink& sink) const {
+  void split(std::string_view text, bool at_start, const PreTokenizer::Sink& sink,
+             CancelCheck& cancel) const {
     if (pre_tokenizer_) {
-      pre_tokenizer_->split(text, at_start, sink);
+      pre_tokenizer_->split(text, at_start, sink, cancel);
     } else if (!text.empty()) {
       sink(text, at_start);
     }

@@ -81,9 +81,11 @@ Tokenizer Tokenizer::open(const fs::path& folder) {
   return Tokenizer(std::move(state));
 }
 
-std::vector<TokenId> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
+std::vector<TokenId> Tokenizer::encode(std::string_view text, bool add_special_tokens,
+                                       const Hooks& hooks) const {
   require_utf8(text, "the text to encode");
-  return state_->backend->encode(text, add_special_tokens);
+  hooks.check_cancelled();
+  return state_->backend->encode(text, add_special_tokens, hooks);
 }
 
 std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special_tokens) const {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "helix/progress.h"
 #include "tokenizer/token_backend.h"
 
 namespace helix {
@@ -39,9 +40,11 @@ class Tokenizer {
   ~Tokenizer();
 
   // `add_special_tokens`: with those that the files put around a text ("<s>"). A special token
-  // written out in the text is that token. About linear in the length of the text. Throws
-  // Error(kInvalidArgument) with the byte offset where `text` is not UTF-8.
-  std::vector<TokenId> encode(std::string_view text, bool add_special_tokens = true) const;
+  // written out in the text is that token. About linear in the length of the text. Of `hooks` only
+  // `cancel` counts. Throws Error(kInvalidArgument) with the byte offset where `text` is not UTF-8,
+  // kCancelled.
+  std::vector<TokenId> encode(std::string_view text, bool add_special_tokens = true,
+                              const Hooks& hooks = {}) const;
 
   // Ids that are no token are left out; bytes that are no UTF-8 become U+FFFD.
   std::string decode(std::span<const TokenId> ids, bool skip_special_tokens = true) const;

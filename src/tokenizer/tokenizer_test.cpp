@@ -178,6 +178,23 @@ TEST(Tokenizer, LongWordsEndSoon) {
   }
 }
 
+TEST(Tokenizer, CanBeCancelled) {
+  CancelToken cancel;
+  cancel.cancel();
+  Hooks hooks;
+  hooks.cancel = &cancel;
+  std::string text(100'000, 'a');
+  for (int i = 0; i < 10'000; ++i) text += " a";
+  for (const char* name : {"byte-level", "sentence-piece-style", "word-piece", "unigram"}) {
+    SCOPED_TRACE(name);
+    const Tokenizer tokenizer =
+        Tokenizer::open(repository() / "tests" / "fixtures" / "tokenizers" / name);
+    expect_error(ErrorCode::kCancelled, "", [&] { tokenizer.encode("a", true, hooks); });
+    expect_error(ErrorCode::kCancelled, "", [&] { tokenizer.backend().encode(text, true, hooks); });
+    EXPECT_FALSE(tokenizer.encode(text, true, Hooks{}).empty());
+  }
+}
+
 TEST(StreamDecoder, HoldsBackHalfACharacter) {
   const Tokenizer tokenizer = byte_level();
   const Ids ids = tokenizer.encode("\xF0\x9F\x99\x82");

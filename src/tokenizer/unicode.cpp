@@ -30,12 +30,14 @@ utf8proc_option_t options_of(NormalForm form) {
   return static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT);
 }
 
-std::vector<utf8proc_int32_t> decompose(std::string_view text, utf8proc_option_t options) {
+std::vector<utf8proc_int32_t> decompose(std::string_view text, utf8proc_option_t options,
+                                        CancelCheck& cancel) {
   constexpr utf8proc_ssize_t kLongestDecomposition = 32;
   std::vector<utf8proc_int32_t> result;
   result.reserve(text.size() + kLongestDecomposition);
   int boundary_class = 0;
   for (std::size_t offset = 0; offset < text.size();) {
+    cancel.step();
     const auto code_point = static_cast<utf8proc_int32_t>(next_code_point(text, offset));
     const std::size_t size = result.size();
     result.resize(size + kLongestDecomposition);
@@ -48,11 +50,12 @@ std::vector<utf8proc_int32_t> decompose(std::string_view text, utf8proc_option_t
 }
 
 // Canonical ordering. utf8proc's own sorts by insertion, quadratic on a long run of marks.
-void order_marks(std::vector<utf8proc_int32_t>& text) {
+void order_marks(std::vector<utf8proc_int32_t>& text, CancelCheck& cancel) {
   const auto combining_class = [](utf8proc_int32_t c) {
     return utf8proc_get_property(c)->combining_class;
   };
   for (std::size_t begin = 0; begin < text.size();) {
+    cancel.step();
     if (combining_class(text[begin]) == 0) {
       ++begin;
       continue;
@@ -124,13 +127,14 @@ bool is_printable(char32_t c) noexcept {
   return c == ' ' || (kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_SO);
 }
 
-std::string normalize(std::string_view text, NormalForm form) {
+std::string normalize(std::string_view text, NormalForm form, CancelCheck& cancel) {
   if (is_ascii(text)) return std::string(text);
   const utf8proc_option_t options = options_of(form);
   // Decomposition comes first for every form, composition afterwards.
   std::vector<utf8proc_int32_t> buffer = decompose(
-      text, static_cast<utf8proc_option_t>((options & ~UTF8PROC_COMPOSE) | UTF8PROC_DECOMPOSE));
-  order_marks(buffer);
+      text, static_cast<utf8proc_option_t>((options & ~UTF8PROC_COMPOSE) | UTF8PROC_DECOMPOSE),
+      cancel);
+  order_marks(buffer, cancel);
   auto length = static_cast<utf8proc_ssize_t>(buffer.size());
   if ((options & UTF8PROC_COMPOSE) != 0) {
     length = utf8proc_normalize_utf32(
@@ -140,6 +144,7 @@ std::string normalize(std::string_view text, NormalForm form) {
   std::string result;
   result.reserve(text.size());
   for (utf8proc_ssize_t i = 0; i < length; ++i) {
+    cancel.step();
     append_code_point(result, static_cast<char32_t>(buffer[static_cast<std::size_t>(i)]));
   }
   return result;
@@ -153,10 +158,11 @@ char32_t uppercase_code_point(char32_t c) noexcept {
   return static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c)));
 }
 
-std::string to_lowercase(std::string_view text) {
+std::string to_lowercase(std::string_view text, CancelCheck& cancel) {
   std::string result;
   result.reserve(text.size());
   for (std::size_t offset = 0; offset < text.size();) {
+    cancel.step();
     const char32_t c = next_code_point(text, offset);
     if (c == 0x130) {
       result += "i\xCC\x87";  // the only character whose lower case is two

@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "tokenizer/cancel_check.h"
+
 namespace helix {
 
 // Character properties and normal forms, from utf8proc. All text here is valid UTF-8.
@@ -21,10 +23,10 @@ bool is_printable(char32_t code_point) noexcept;  // Python's: no C*, no Z* but 
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
 
 // Unicode normalization (UAX 15) in linearithmic time whatever the text.
-std::string normalize(std::string_view text, NormalForm form);
+std::string normalize(std::string_view text, NormalForm form, CancelCheck& cancel);
 
 // Character by character, without context (a final sigma is a plain one).
-std::string to_lowercase(std::string_view text);
+std::string to_lowercase(std::string_view text, CancelCheck& cancel);
 std::string to_uppercase(std::string_view text);
 char32_t lowercase_code_point(char32_t code_point) noexcept;
 char32_t uppercase_code_point(char32_t code_point) noexcept;

@@ -37,18 +37,19 @@ class UnigramModel : public TokenModel {
     unknown_score_ = *std::min_element(scores.begin(), scores.end()) - kUnknownPenalty;
   }
 
-  void encode(std::string_view piece, WordCache& cache, std::vector<TokenId>& ids) const override {
+  void encode(std::string_view piece, WordCache& cache, std::vector<TokenId>& ids,
+              CancelCheck& cancel) const override {
     if (const auto* known = cache.find(piece)) {
       ids.insert(ids.end(), known->begin(), known->end());
       return;
     }
-    std::vector<TokenId> found = best_path(piece, arrivals(piece));
+    std::vector<TokenId> found = best_path(piece, arrivals(piece, cancel), cancel);
     ids.insert(ids.end(), found.begin(), found.end());
     cache.store(piece, std::move(found));
   }
 
  private:
-  std::vector<Arrival> arrivals(std::string_view piece) const {
+  std::vector<Arrival> arrivals(std::string_view piece, CancelCheck& cancel) const {
     std::vector<Arrival> best(piece.size() + 1);
     best[0].score = 0.0;
     for (std::size_t begin = 0, next = 0; begin < piece.size(); begin = next) {
@@ -56,6 +57,7 @@ class UnigramModel : public TokenModel {
       const std::size_t limit = std::min(piece.size(), begin + longest_token_bytes_);
       bool covered = false;  // one character is a token
       for (std::size_t end = next; end <= limit; ++end) {
+        cancel.step();
         if (end < piece.size() && (piece[end] & 0xC0) == 0x80) continue;
         const auto id = vocabulary().find(piece.substr(begin, end - begin));
         if (!id) continue;
@@ -73,15 +75,17 @@ class UnigramModel : public TokenModel {
     if (best[end].token == kNoToken || total > best[end].score) best[end] = {total, begin, token};
   }
 
-  std::vector<TokenId> best_path(std::string_view piece, const std::vector<Arrival>& best) const {
+  std::vector<TokenId> best_path(std::string_view piece, const std::vector<Arrival>& best,
+                                 CancelCheck& cancel) const {
     std::vector<TokenId> ids;  // from the end
     std::size_t end = piece.size();
     while (end > 0) {
+      cancel.step();
       std::size_t begin = best[end].begin;
       const TokenId token = best[end].token;
       if (token == options_.unknown) {
         while (begin > 0 && best[begin].token == token) begin = best[begin].begin;  // fused
-        append_unknown(piece.substr(begin, end - begin), ids);
+        append_unknown(piece.substr(begin, end - begin), ids, cancel);
       } else {
         ids.push_back(token);
       }
@@ -91,9 +95,11 @@ class UnigramModel : public TokenModel {
     return ids;
   }
 
-  void append_unknown(std::string_view text, std::vector<TokenId>& reversed) const {
+  void append_unknown(std::string_view text, std::vector<TokenId>& reversed,
+                      CancelCheck& cancel) const {
     std::vector<TokenId> bytes;
     for (const char byte : text) {
+      cancel.step();
       const auto id = options_.byte_fallback
                           ? vocabulary().find(byte_token(static_cast<unsigned char>(byte)))
                           : std::nullopt;

@@ -16,24 +16,26 @@ class WordPieceModel : public TokenModel {
   WordPieceModel(Vocabulary vocabulary, WordPieceOptions options)
       : TokenModel(std::move(vocabulary)), options_(std::move(options)) {}
 
-  void encode(std::string_view piece, WordCache& cache, std::vector<TokenId>& ids) const override {
+  void encode(std::string_view piece, WordCache& cache, std::vector<TokenId>& ids,
+              CancelCheck& cancel) const override {
     if (const auto* known = cache.find(piece)) {
       ids.insert(ids.end(), known->begin(), known->end());
       return;
     }
-    std::vector<TokenId> found = encode_word(piece);
+    std::vector<TokenId> found = encode_word(piece, cancel);
     ids.insert(ids.end(), found.begin(), found.end());
     cache.store(piece, std::move(found));
   }
 
  private:
-  std::vector<TokenId> encode_word(std::string_view word) const {
+  std::vector<TokenId> encode_word(std::string_view word, CancelCheck& cancel) const {
     if (code_points(word).size() > options_.max_word_characters) return {options_.unknown};
     std::vector<TokenId> ids;
     for (std::size_t begin = 0; begin < word.size();) {
       std::size_t end = word.size();
       std::optional<TokenId> id;
       while (end > begin && !(id = find_part(word.substr(begin, end - begin), begin > 0))) {
+        cancel.step(1 + (end - begin) / 16);  // as much as the token is long
         do {
           --end;
         } while (end > begin && (word[end] & 0xC0) == 0x80);
