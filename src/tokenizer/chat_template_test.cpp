@@ -81,11 +81,38 @@ TEST(ChatTemplate, NamesWhatItDoesNotKnow) {
   expect_refused(kCode, "unpacking", "{{ dict(*[1]) }}");
   expect_refused(kCode, "varargs", "{% macro m() %}{{ varargs }}{% endmacro %}{{ m() }}");
   expect_refused(kCode, "recursive", "{% for a in [] recursive %}{% endfor %}");
+  expect_refused(kCode, "generation", "{% generation %}{{ caller() }}{% endgeneration %}");
+  expect_refused(kCode, "a parameter 'caller'", "{% macro m(caller=1) %}{% endmacro %}");
+  expect_refused(kCode, "sets and reads 'caller'",
+                 "{% macro m() %}{% set caller = 1 %}{{ caller }}{% endmacro %}");
+}
+
+// Names that Jinja has not are refused before anything runs.
+TEST(ChatTemplate, KnowsItsNamesWhenParsed) {
+  constexpr ErrorCode kCode = ErrorCode::kUnsupported;
+  expect_error(kCode, "t, line 2: the filter 'nope'",
+               [] { ChatTemplate("{% for x in [] %}\n{{ x | nope }}{% endfor %}", "t"); });
+  expect_error(kCode, "t, line 1: the test 'nope'",
+               [] { ChatTemplate("{% macro m() %}{{ 1 is nope }}{% endmacro %}", "t"); });
+}
+
+// Python has a value here, this interpreter none.
+TEST(ChatTemplate, RefusesRatherThanGuesses) {
+  constexpr ErrorCode kCode = ErrorCode::kUnsupported;
+  expect_refused(kCode, "complex", "{{ -7 ** 2.5 }}");
+  expect_refused(kCode, "underscores", "{{ '1_0' | float }}");
+  expect_refused(kCode, "beyond ASCII", "{{ '\u0663' | int }}");
+  expect_refused(kCode, "beyond ASCII", "{{ '\u0663' | float }}");
+  expect_refused(kCode, "of this size", "{{ '1e400' | float }}");
+  expect_refused(kCode, "of this size", "{{ 'ffffffffffffffffffff' | int(0, 16) }}");
+  expect_refused(kCode, "in a view", "{{ [1] in {}.values() }}");
+  expect_refused(ErrorCode::kInvalidArgument, "not subscriptable", "{{ 5[:] }}");
 }
 
 TEST(ChatTemplate, RefusesBrokenSyntax) {
   for (const char* source : {"{% if x %}", "{% endif %}", "{{ x", "{{ (x }}", "{{ 'a }}", "{# a",
-                             "{{ }}", "{% for x %}{% endfor %}", "{% break %}", "{{ x | }}"}) {
+                             "{{ }}", "{% for x %}{% endfor %}", "{% break %}", "{{ x | }}",
+                             "{{ '\\u12' }}", "{{ '\\U00110000' }}", "{{ 007 }}", "{{ 1__0 }}"}) {
     expect_refused(ErrorCode::kCorruptData, "line 1", source);
   }
 }

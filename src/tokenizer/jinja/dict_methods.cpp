@@ -1,4 +1,5 @@
 #include "tokenizer/jinja/methods.h"
+#include "tokenizer/jinja/operators.h"
 
 namespace helix::jinja {
 namespace {
@@ -26,6 +27,7 @@ Value values(Runtime& runtime, const Value& self, const CallArguments& arguments
 
 Value get(Runtime& runtime, const Value& self, const CallArguments& arguments) {
   const BoundArguments bound(runtime, "get", arguments, {"key", "default"}, 1);
+  require_hashable(runtime, bound.required(0));
   if (const Value* found = self.dict().find(bound.required(0))) return *found;
   return bound.has(1) ? bound.required(1) : Value();
 }

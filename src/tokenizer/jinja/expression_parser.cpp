@@ -184,6 +184,7 @@ ExpressionPointer ExpressionParser::parse_primary() {
     } else if (name != "none" && name != "None") {
       node->kind = Kind::kName;
       node->text = name;
+      if (name == "caller") ++callers_read_;
     }
     stream_.next();
   } else if (token.kind == Token::Kind::kString) {

@@ -16,6 +16,8 @@ class ExpressionParser {
   // What follows a value: "| name(arguments) | name"; `operand` may be null.
   ExpressionPointer parse_filters(ExpressionPointer operand);
   Arguments parse_arguments();  // from "(" on
+  // How often `caller` was read until now.
+  int callers_read() const { return callers_read_; }
 
  private:
   using Kind = Expression::Kind;
@@ -50,6 +52,7 @@ class ExpressionParser {
   bool ends_slice_part() const;
 
   TokenStream& stream_;
+  int callers_read_ = 0;
 };
 
 }  // namespace helix::jinja

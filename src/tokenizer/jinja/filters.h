@@ -18,6 +18,10 @@ Value apply_filter(Runtime& runtime, const std::string& name, const Value& value
 bool apply_test(Runtime& runtime, const std::string& name, const Value& value,
                 const CallArguments& arguments);
 
+// Whether Jinja has the filter or the test, be it known here or not.
+bool is_filter(const std::string& name);
+bool is_test(const std::string& name);
+
 const FilterTable& text_filters();
 const FilterTable& sequence_filters();
 const FilterTable& selection_filters();

@@ -23,7 +23,7 @@ Value range(Runtime& runtime, const CallArguments& arguments) {
     if (__builtin_add_overflow(i, step, &i)) break;
   }
   runtime.step(items.size() / 8);
-  return runtime.sequence(std::move(items), Sequence::Kind::kView);
+  return runtime.sequence(std::move(items), Sequence::Kind::kRange);
 }
 
 std::vector<Dict::Entry> keyword_entries(Runtime& runtime, const char* function,

@@ -5,7 +5,7 @@
 #include <charconv>
 
 #include "base/message.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/jinja/text_operations.h"
 
 namespace helix::jinja {
 namespace {
@@ -14,6 +14,8 @@ bool is_name_start(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0;
 }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+std::string_view trim_left(std::string_view text) { return strip(text, Side::kLeft); }
 
 // Line ends become \n, and one at the very end goes.
 std::string normalize_lines(std::string_view source) {
@@ -91,7 +93,7 @@ class Lexer {
     const bool has_sign = sign == '-' || sign == '+';
     std::string_view text(source_.data() + at_, end - at_);
     if (has_sign && sign == '-') {
-      text = trim_whitespace_right(text);
+      text = strip(text, Side::kRight);
     } else if (!has_sign && tag != Tag::kVariable) {
       text = without_indent(text);
     }
@@ -105,7 +107,7 @@ class Lexer {
   std::string_view without_indent(std::string_view text) const {
     const std::size_t line_begin = text.rfind('\n') + 1;  // npos + 1 is 0
     if (line_begin == 0 && !line_starting_) return text;
-    const bool blank = trim_whitespace_left(text.substr(line_begin)).empty();
+    const bool blank = trim_left(text.substr(line_begin)).empty();
     return blank ? text.substr(0, line_begin) : text;
   }
 
@@ -135,7 +137,7 @@ class Lexer {
     if (!rest().substr(sign).starts_with(end)) return false;
     std::size_t length = sign + end.size();
     if (minus) {
-      length = rest().size() - trim_whitespace_left(rest().substr(length)).size();
+      length = rest().size() - trim_left(rest().substr(length)).size();
     } else if (trims_line && !plus && rest().substr(length).starts_with('\n')) {
       ++length;
     }
@@ -144,12 +146,12 @@ class Lexer {
   }
 
   bool is_raw() const {
-    const std::string_view word = trim_whitespace_left(rest());
-    return word.starts_with("raw") && (trim_whitespace_left(word.substr(3)).starts_with("%}") ||
-                                       trim_whitespace_left(word.substr(3)).starts_with("-%}"));
+    const std::string_view word = trim_left(rest());
+    return word.starts_with("raw") && (trim_left(word.substr(3)).starts_with("%}") ||
+                                       trim_left(word.substr(3)).starts_with("-%}"));
   }
 
-  void skip_space() { advance(rest().size() - trim_whitespace_left(rest()).size()); }
+  void skip_space() { advance(rest().size() - trim_left(rest()).size()); }
 
   void lex_raw() {
     skip_space();
@@ -162,10 +164,10 @@ class Lexer {
       std::string_view tag = std::string_view(source_).substr(end + 2);
       const char sign = tag.empty() ? ' ' : tag[0];
       if (sign == '-' || sign == '+') tag.remove_prefix(1);
-      tag = trim_whitespace_left(tag);
+      tag = trim_left(tag);
       if (!tag.starts_with("endraw")) continue;
       std::string_view text(source_.data() + begin, end - begin);
-      if (sign == '-') text = trim_whitespace_right(text);
+      if (sign == '-') text = strip(text, Side::kRight);
       if (sign != '-' && sign != '+') text = without_indent(text);
       push(Token::Kind::kText, std::string(text));
       advance(static_cast<std::size_t>(tag.data() - source_.data()) + 6 - at_);
@@ -192,7 +194,7 @@ class Lexer {
 
   void lex_word(std::string& open) {
     const char c = source_[at_];
-    if (trim_whitespace_left(rest()).size() != rest().size()) {
+    if (trim_left(rest()).size() != rest().size()) {
       skip_space();
     } else if (is_name_start(c)) {
       lex_name();
@@ -234,13 +236,16 @@ class Lexer {
       const bool point = c == '.' && is_digit(next) && !is_float;
       const bool exponent =
           (c == 'e' || c == 'E') && (is_digit(next) || next == '-' || next == '+');
-      if (!is_digit(c) && c != '_' && !point && !exponent) break;
+      const bool joint = c == '_' && is_digit(rest()[length - 1]) && is_digit(next);
+      if (!is_digit(c) && !joint && !point && !exponent) break;
       is_float = is_float || point || exponent;
       if (c != '_') digits += c;
       ++length;
       if (exponent && !is_digit(next)) digits += rest()[length++];
     }
     if (length < rest().size() && is_name_start(rest()[length])) fail("a broken number");
+    const bool zeros = digits.find_first_not_of('0') == digits.npos;
+    if (!is_float && digits.size() > 1 && digits[0] == '0' && !zeros) fail("a leading zero");
     Token& token = push(is_float ? Token::Kind::kFloat : Token::Kind::kInteger, digits);
     const char* first = digits.data();
     const char* last = first + digits.size();

@@ -94,7 +94,7 @@ Value get_attribute(Runtime& runtime, const Value& value, const std::string& nam
 Value get_item(Runtime& runtime, const Value& value, const Value& key) {
   if (value.is_undefined()) runtime.fail_undefined(value);
   if (key.is_integer() || key.is_bool()) {
-    if (value.is_sequence(Sequence::Kind::kList) || value.is_sequence(Sequence::Kind::kTuple)) {
+    if (value.is_indexable()) {
       const auto at = wrap_index(key.integer(), value.sequence().items.size());
       if (at) return value.sequence().items[*at];
       return Undefined{"index of a list"};
@@ -124,9 +124,9 @@ Value get_slice(Runtime& runtime, const Value& value, const Value& start, const 
     }
     return runtime.text(std::move(result));
   }
-  const bool sliceable =
-      value.is_sequence(Sequence::Kind::kList) || value.is_sequence(Sequence::Kind::kTuple);
-  if (!sliceable) return Undefined{"slice of a " + std::string(value.type_name())};
+  if (!value.is_indexable()) {
+    runtime.fail(concat("'", value.type_name(), "' object is not subscriptable"));
+  }
   const std::vector<Value>& items = value.sequence().items;
   std::vector<Value> result;
   for (const std::size_t i : slice_positions(runtime, items.size(), start, stop, step)) {

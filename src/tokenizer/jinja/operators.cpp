@@ -33,6 +33,35 @@ std::int64_t integer_power(Runtime& runtime, std::int64_t base, std::int64_t exp
   return result;
 }
 
+// CPython's float_pow where it raises no error: the rest of pow is the same as C's.
+double float_power(Runtime& runtime, double base, double exponent) {
+  const bool finite = std::isfinite(base) && std::isfinite(exponent);
+  if (finite && base == 0.0 && exponent < 0.0) runtime.fail("zero to a negative power");
+  if (finite && base < 0.0 && exponent != std::floor(exponent)) {
+    runtime.unsupported("a complex number");
+  }
+  const double result = std::pow(base, exponent);
+  if (finite && std::isinf(result)) runtime.fail("the result of ** is too large");
+  return result;
+}
+
+// What is left has the divisor's sign, also where it is zero.
+double float_remainder(double a, double b) {
+  const double rest = std::fmod(a, b);
+  if (rest == 0.0) return std::copysign(0.0, b);
+  return (rest < 0.0) != (b < 0.0) ? rest + b : rest;
+}
+
+// CPython's _float_div_mod: a quotient of the exact remainder, not of a / b, which may round up.
+double float_floor_divide(double a, double b) {
+  const double rest = std::fmod(a, b);
+  double quotient = (a - rest) / b;
+  if (rest != 0.0 && (rest < 0.0) != (b < 0.0)) quotient -= 1.0;
+  if (quotient == 0.0) return std::copysign(0.0, a / b);
+  const double whole = std::floor(quotient);
+  return quotient - whole > 0.5 ? whole + 1.0 : whole;
+}
+
 Value integer_binary(Runtime& runtime, std::string_view spelling, std::int64_t a, std::int64_t b) {
   std::int64_t result = 0;
   bool overflow = false;
@@ -47,7 +76,7 @@ Value integer_binary(Runtime& runtime, std::string_view spelling, std::int64_t a
   } else if (spelling == "*") {
     overflow = __builtin_mul_overflow(a, b, &result);
   } else if (spelling == "**") {
-    if (b < 0) return std::pow(static_cast<double>(a), static_cast<double>(b));
+    if (b < 0) return float_power(runtime, static_cast<double>(a), static_cast<double>(b));
     result = integer_power(runtime, a, b);
   } else {  // "//", "%"
     overflow = a == std::numeric_limits<std::int64_t>::min() && b == -1;
@@ -61,12 +90,10 @@ Value float_binary(Runtime& runtime, std::string_view spelling, double a, double
   if (spelling == "+") return a + b;
   if (spelling == "-") return a - b;
   if (spelling == "*") return a * b;
-  if (spelling == "**") return std::pow(a, b);
+  if (spelling == "**") return float_power(runtime, a, b);
   if (b == 0.0) runtime.fail("division by zero");
   if (spelling == "/") return a / b;
-  if (spelling == "//") return std::floor(a / b);
-  const double rest = std::fmod(a, b);
-  return rest != 0.0 && (rest < 0.0) != (b < 0.0) ? rest + b : rest;
+  return spelling == "//" ? float_floor_divide(a, b) : float_remainder(a, b);
 }
 
 Value repeat(Runtime& runtime, const Value& value, std::int64_t count) {
@@ -132,6 +159,10 @@ Value negative(Runtime& runtime, const Value& value) {
   return integer_binary(runtime, "-", 0, value.integer());
 }
 
+void require_hashable(Runtime& runtime, const Value& key) {
+  if (!key.is_hashable()) runtime.fail(concat("unhashable type: '", key.type_name(), "'"));
+}
+
 bool contains(Runtime& runtime, const Value& container, const Value& element) {
   if (container.is_text()) {
     if (!element.is_text()) {
@@ -140,7 +171,13 @@ bool contains(Runtime& runtime, const Value& container, const Value& element) {
     runtime.step(container.text().size() / 64);
     return container.text().find(element.text()) != std::string::npos;
   }
-  if (container.is_dict()) return container.dict().find(element) != nullptr;
+  if (container.is_dict()) {
+    require_hashable(runtime, element);
+    return container.dict().find(element) != nullptr;
+  }
+  if (container.is_sequence(Sequence::Kind::kView) && !element.is_hashable()) {
+    runtime.unsupported(concat("a ", element.type_name(), " looked for in a view"));
+  }
   if (container.is_sequence() && !container.is_sequence(Sequence::Kind::kIterator)) {
     for (const Value& item : container.sequence().items) {
       runtime.step();

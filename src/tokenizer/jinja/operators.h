@@ -13,6 +13,8 @@ Value binary(Runtime& runtime, std::string_view spelling, const Value& left, con
 Value negative(Runtime& runtime, const Value& value);
 bool compare(Runtime& runtime, std::string_view spelling, const Value& left, const Value& right);
 bool contains(Runtime& runtime, const Value& container, const Value& element);
+// Fails for what Python cannot look for in a dict.
+void require_hashable(Runtime& runtime, const Value& key);
 
 // value.name, value[key] and value[start:stop:step], with Jinja's rule that either of the first two
 // tries the other and gives Undefined.

@@ -182,11 +182,12 @@ class Renderer {
         scope.set(parameter.name, Undefined{parameter.name});
       }
     }
+    if (macro.names_caller) scope.set("caller", Undefined{"caller"});
     for (const auto& argument : given.keyword) {
       const std::string& name = argument.first;
-      const bool known =
-          name == "caller" || std::any_of(macro.parameters.begin(), macro.parameters.end(),
-                                          [&](const auto& p) { return p.name == name; });
+      const bool known = (name == "caller" && macro.names_caller) ||
+                         std::any_of(macro.parameters.begin(), macro.parameters.end(),
+                                     [&](const auto& p) { return p.name == name; });
       if (!known) runtime_.fail(concat("macro '", macro.text, "' takes no argument '", name, "'"));
       if (name == "caller") scope.set(name, argument.second);
     }

@@ -27,7 +27,11 @@ Value map_attribute(Runtime& runtime, const Value& value, const CallArguments& a
   return runtime.sequence(std::move(result), Sequence::Kind::kIterator);
 }
 
+// Jinja looks at nothing else where the value is falsy, whatever it is.
+Value nothing(Runtime& runtime) { return runtime.sequence({}, Sequence::Kind::kIterator); }
+
 Value map(Runtime& runtime, const Value& value, const CallArguments& arguments) {
+  if (!value.truth()) return nothing(runtime);
   if (arguments.positional.empty()) return map_attribute(runtime, value, arguments);
   if (!arguments.positional[0].is_text()) runtime.fail("map: the filter's name is no string");
   const CallArguments rest = without_first(arguments, 1);
@@ -41,6 +45,7 @@ Value map(Runtime& runtime, const Value& value, const CallArguments& arguments) 
 // select, reject, selectattr, rejectattr: [attribute,] [test, its arguments].
 template <bool kKeep, bool kByAttribute>
 Value select(Runtime& runtime, const Value& value, const CallArguments& arguments) {
+  if (!value.truth()) return nothing(runtime);
   constexpr std::size_t kTest = kByAttribute ? 1 : 0;
   if (arguments.positional.size() < kTest) runtime.fail("missing the name of the attribute");
   const bool has_test = arguments.positional.size() > kTest;

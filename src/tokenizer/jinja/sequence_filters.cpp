@@ -41,7 +41,6 @@ Value first(Runtime& runtime, const Value& value, const CallArguments& arguments
 
 Value last(Runtime& runtime, const Value& value, const CallArguments& arguments) {
   const BoundArguments bound(runtime, "last", arguments, {});
-  if (value.is_undefined()) runtime.fail_undefined(value);
   if (value.is_sequence(Sequence::Kind::kIterator)) runtime.fail("an iterator has no last item");
   std::vector<Value> items = runtime.iterate(value);
   if (items.empty()) return Undefined{"last item of an empty sequence"};
@@ -50,7 +49,6 @@ Value last(Runtime& runtime, const Value& value, const CallArguments& arguments)
 
 Value reverse(Runtime& runtime, const Value& value, const CallArguments& arguments) {
   const BoundArguments bound(runtime, "reverse", arguments, {});
-  if (value.is_undefined()) runtime.fail_undefined(value);
   std::vector<Value> items = runtime.iterate(value);
   std::reverse(items.begin(), items.end());
   if (!value.is_text()) return runtime.sequence(std::move(items), Sequence::Kind::kIterator);
@@ -199,7 +197,7 @@ Value round(Runtime& runtime, const Value& value, const CallArguments& arguments
   if (!value.is_number()) runtime.fail("round of no number");
   if (precision < 0 || precision > 15) runtime.unsupported("rounding to this precision");
   if (bound.text(1, "common") != "common") runtime.unsupported("this method of rounding");
-  if (!value.is_float()) return value;
+  if (!value.is_float()) return value.integer();
   if (!std::isfinite(value.number())) return value;
   char text[400];
   std::snprintf(text, sizeof text, "%.*f", static_cast<int>(precision), value.number());

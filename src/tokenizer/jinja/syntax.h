@@ -87,6 +87,7 @@ struct Statement {
   ExpressionPointer expression;
   ExpressionPointer condition;
   std::vector<Parameter> parameters;
+  bool names_caller = false;  // the body reads `caller`, so that it may be given
   std::vector<std::pair<Target, ExpressionPointer>> assignments;
   Body body;
   Body otherwise;

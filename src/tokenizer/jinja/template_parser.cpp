@@ -5,6 +5,7 @@
 
 #include "base/message.h"
 #include "tokenizer/jinja/expression_parser.h"
+#include "tokenizer/jinja/known_names.h"
 
 namespace helix::jinja {
 namespace {
@@ -160,7 +161,7 @@ class TemplateParser {
     stream_.next();
     statement.text = stream_.expect_name("the macro's name");
     statement.parameters = parse_parameters();
-    statement.body = parse_outside_of_loops("endmacro");
+    parse_function_body("endmacro", statement);
     return statement;
   }
 
@@ -170,7 +171,7 @@ class TemplateParser {
     if (stream_.is_operator("(")) statement.parameters = parse_parameters();
     statement.expression = expressions_.parse_expression();
     if (statement.expression->kind != Expression::Kind::kCall) stream_.fail("expected a call");
-    statement.body = parse_outside_of_loops("endcall");
+    parse_function_body("endcall", statement);
     return statement;
   }
 
@@ -208,7 +209,8 @@ class TemplateParser {
   Statement parse_generation() {
     Statement statement = make(Statement::Kind::kScope);
     stream_.next();
-    statement.body = parse_outside_of_loops("endgeneration");
+    parse_function_body("endgeneration", statement);
+    if (statement.names_caller) stream_.unsupported("a caller within a generation");
     return statement;
   }
 
@@ -220,6 +222,16 @@ class TemplateParser {
     return body;
   }
 
+  void parse_function_body(std::string_view end, Statement& statement) {
+    const int read_before = expressions_.callers_read();
+    const int set_before = callers_set_;
+    statement.body = parse_outside_of_loops(end);
+    statement.names_caller = expressions_.callers_read() > read_before;
+    if (statement.names_caller && callers_set_ > set_before) {
+      stream_.unsupported("a macro that sets and reads 'caller'");
+    }
+  }
+
   std::vector<Statement::Parameter> parse_parameters() {
     std::vector<Statement::Parameter> parameters;
     stream_.expect_operator("(");
@@ -227,6 +239,7 @@ class TemplateParser {
       if (!parameters.empty()) stream_.expect_operator(",");
       if (stream_.is_operator(")")) break;
       Statement::Parameter parameter;
+      if (stream_.is_name("caller")) stream_.unsupported("a parameter 'caller'");
       parameter.name = stream_.expect_name("a parameter");
       if (stream_.skip_operator("=")) parameter.fallback = expressions_.parse_expression();
       parameters.push_back(std::move(parameter));
@@ -257,6 +270,7 @@ class TemplateParser {
     }
     Target target;
     target.name = stream_.expect_name("a name");
+    if (target.name == "caller") ++callers_set_;
     if (target.name == "loop" && loop_depth_ > 0) stream_.fail("cannot assign to 'loop'");
     static constexpr const char* kConstants[] = {"true", "false", "none", "True", "False", "None"};
     if (std::find(std::begin(kConstants), std::end(kConstants), target.name) !=
@@ -272,12 +286,15 @@ class TemplateParser {
   TokenStream stream_;
   ExpressionParser expressions_;
   int loop_depth_ = 0;
+  int callers_set_ = 0;  // assignments to `caller` until now
 };
 
 }  // namespace
 
 Body parse_template(std::string_view source, const std::string& name) {
-  return TemplateParser(source, name).parse();
+  Body body = TemplateParser(source, name).parse();
+  require_known_names(body, name);
+  return body;
 }
 
 }  // namespace helix::jinja

@@ -49,7 +49,7 @@ std::vector<std::string_view> split(std::string_view text, std::int64_t limit) {
   text = strip(text, Side::kLeft);
   while (!text.empty()) {
     if (limit >= 0 && static_cast<std::int64_t>(parts.size()) == limit) {
-      parts.push_back(strip(text, Side::kRight));
+      parts.push_back(text);
       return parts;
     }
     std::size_t end = 0;

@@ -122,7 +122,7 @@ class JsonWriter {
       return;
     }
     const auto code = static_cast<unsigned>(c);
-    if (c < 0x20 || (style_.ascii && c >= 0x7F && c < 0x10000 && c != 0x7F)) {
+    if (c < 0x20 || (style_.ascii && c >= 0x7F && c < 0x10000)) {
       write_unicode_escape(code);
     } else if (style_.ascii && c >= 0x10000) {
       write_unicode_escape(0xD800 + ((code - 0x10000) >> 10));

@@ -7,13 +7,16 @@
 namespace helix::jinja {
 namespace {
 
-// The code point written in `count` hexadecimal digits, or in octal ones.
-char32_t read_digits(std::string_view digits, int base, const std::string& name, int line) {
+// The code point that the first `count` characters write as hexadecimal digits, or octal ones.
+char32_t read_digits(std::string_view text, std::size_t count, int base, const std::string& name,
+                     int line) {
+  const std::string_view digits = text.substr(0, count);
   std::uint32_t value = 0;
   const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
-  const bool valid = result.ec == std::errc() && result.ptr == digits.data() + digits.size() &&
-                     value <= 0x10FFFF && (value < 0xD800 || value > 0xDFFF);
-  if (!valid || digits.empty()) {
+  if (result.ec != std::errc() || result.ptr != digits.data() + count || value > 0x10FFFF) {
+    throw_error(ErrorCode::kCorruptData, name, ", line ", line, ": a broken escape \\", digits);
+  }
+  if (value >= 0xD800 && value <= 0xDFFF) {
     throw_error(ErrorCode::kUnsupported, name, ", line ", line, ": escape \\", digits,
                 " in a string");
   }
@@ -59,10 +62,10 @@ std::string unescape(std::string_view inside, const std::string& name, int line)
     if (const char plain = simple_escape(letter); plain != 0) {
       result += plain;
     } else if (const std::size_t count = hexadecimal_digits(letter); count > 0) {
-      append_code_point(result, read_digits(inside.substr(i + 1, count), 16, name, line));
+      append_code_point(result, read_digits(inside.substr(i + 1), count, 16, name, line));
       i += count;
     } else if (const std::size_t octal = octal_digits(inside.substr(i)); octal > 0) {
-      append_code_point(result, read_digits(inside.substr(i, octal), 8, name, line));
+      append_code_point(result, read_digits(inside.substr(i), octal, 8, name, line));
       i += octal - 1;
     } else if (letter == 'N') {
       throw_error(ErrorCode::kUnsupported, name, ", line ", line, ": escape \\N in a string");

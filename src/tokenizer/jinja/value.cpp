@@ -69,12 +69,21 @@ const char* Value::type_name() const {
   if (is_namespace()) return "Namespace";
   if (is_function()) return "function";
   if (is_sequence(Sequence::Kind::kList)) return "list";
+  if (is_sequence(Sequence::Kind::kRange)) return "range";
   return is_sequence(Sequence::Kind::kTuple) ? "tuple" : "iterator";
 }
 
 int Value::depth() const {
   if (is_sequence()) return sequence().depth;
   return is_dict() ? dict().depth() : 0;
+}
+
+bool Value::is_hashable() const {
+  if (is_sequence(Sequence::Kind::kTuple)) {
+    return std::all_of(sequence().items.begin(), sequence().items.end(),
+                       [](const Value& item) { return item.is_hashable(); });
+  }
+  return !is_sequence() && !is_dict();
 }
 
 bool Dict::set(Value key, Value value) {

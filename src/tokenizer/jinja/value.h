@@ -25,9 +25,9 @@ struct Undefined {
 struct None {};
 
 // A Python sequence. Iterators (of filters) are used up as they are read; views are what
-// dict.items() gives.
+// dict.items() gives, and have no subscripts.
 struct Sequence {
-  enum class Kind { kList, kTuple, kView, kIterator };
+  enum class Kind { kList, kTuple, kRange, kView, kIterator };
   Kind kind = Kind::kList;
   std::vector<Value> items;
   int depth = 1;                     // of nesting; bounds every recursion over values
@@ -94,6 +94,13 @@ class Value {
   // Python's name of the type: "str", "NoneType", ...
   const char* type_name() const;
   int depth() const;
+  // A list, a tuple or a range: takes subscripts.
+  bool is_indexable() const {
+    return is_sequence() && sequence().kind != Sequence::Kind::kView &&
+           sequence().kind != Sequence::Kind::kIterator;
+  }
+  // Can be looked for among a dict's keys.
+  bool is_hashable() const;
 
  private:
   template <typename T>

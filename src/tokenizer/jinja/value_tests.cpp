@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
 #include "base/message.h"
 #include "tokenizer/jinja/filters.h"
 #include "tokenizer/jinja/operators.h"
@@ -15,14 +19,14 @@ struct Entry {
 
 bool is_mapping(const Value& value) { return value.is_dict(); }
 
-bool is_list_or_tuple(const Value& value) {
-  return value.is_sequence(Sequence::Kind::kList) || value.is_sequence(Sequence::Kind::kTuple);
+// What has a length and takes subscripts.
+bool is_sequence(Runtime&, const Value& value, const Value*) {
+  return value.is_text() || value.is_dict() || value.is_indexable() || value.is_undefined();
 }
 
-// What has a length and takes subscripts.
-bool is_sequence(Runtime& runtime, const Value& value, const Value*) {
-  if (value.is_sequence(Sequence::Kind::kView)) runtime.unsupported("this test of a view");
-  return value.is_text() || value.is_dict() || is_list_or_tuple(value) || value.is_undefined();
+// An undefined value can be called, which fails.
+bool is_callable(Runtime&, const Value& value, const Value*) {
+  return value.is_function() || value.is_undefined();
 }
 
 bool is_iterable(Runtime&, const Value& value, const Value*) {
@@ -72,7 +76,7 @@ const std::map<std::string, Entry, std::less<>>& tests() {
       {"float", {[](R, V v, const Value*) { return v.is_float(); }, false}},
       {"true", {[](R, V v, const Value*) { return v.is_bool() && v.boolean(); }, false}},
       {"false", {[](R, V v, const Value*) { return v.is_bool() && !v.boolean(); }, false}},
-      {"callable", {[](R, V v, const Value*) { return v.is_function(); }, false}},
+      {"callable", {is_callable, false}},
       {"odd", {[](R r, V v, const Value*) { return require_integer(r, v) % 2 != 0; }, false}},
       {"even", {[](R r, V v, const Value*) { return require_integer(r, v) % 2 == 0; }, false}},
       {"divisibleby", {is_divisible, true}},
@@ -92,6 +96,12 @@ const std::map<std::string, Entry, std::less<>>& tests() {
 }
 
 }  // namespace
+
+bool is_test(const std::string& name) {
+  static constexpr std::string_view kMissing[] = {"escaped", "filter", "lower", "test", "upper"};
+  return tests().contains(name) ||
+         std::find(std::begin(kMissing), std::end(kMissing), name) != std::end(kMissing);
+}
 
 bool apply_test(Runtime& runtime, const std::string& name, const Value& value,
                 const CallArguments& arguments) {
