@@ -44,6 +44,28 @@ std::unique_ptr<TokenBackend> open_backend(const fs::path& folder,
               ": no tokenizer (tokenizer.json, tokenizer.model, or vocab.json and merges.txt)");
 }
 
+// The first of the names under which a message gives its reasoning; null where it has none.
+Json reasoning_of(const Json& message) {
+  for (const char* name : {"reasoning_content", "thinking", "reasoning"}) {
+    if (message.contains(name) && !message[name].is_null()) return message[name];
+  }
+  return nullptr;
+}
+
+// As transformers does: templates read reasoning_content, some read thinking.
+Json with_reasoning_aliases(Json messages) {
+  for (Json& message : messages) {
+    Json reasoning = message.is_object() ? reasoning_of(message) : Json();
+    if (reasoning.is_null()) continue;
+    Json aliased = Json::object();
+    aliased["thinking"] = reasoning;
+    for (const auto& [name, value] : message.items()) aliased[name] = value;
+    aliased["reasoning_content"] = std::move(reasoning);
+    message = std::move(aliased);
+  }
+  return messages;
+}
+
 }  // namespace
 
 struct Tokenizer::State {
@@ -122,7 +144,7 @@ std::string Tokenizer::render_chat(const Json& messages, const ChatOptions& opti
   for (const auto& [name, token] : state_->special_tokens) {
     if (!variables.contains(name)) variables[name] = token;
   }
-  variables["messages"] = messages;
+  variables["messages"] = with_reasoning_aliases(messages);
   variables["tools"] = options.tools;
   variables["documents"] = options.documents;
   variables["add_generation_prompt"] = options.add_generation_prompt;

@@ -65,9 +65,10 @@ class Tokenizer {
 
   bool has_chat_template() const;
   // The prompt for `messages` ([{"role", "content", ...}]), to be encoded without special tokens:
-  // the template writes its own. Throws Error(kNotFound) without a template, kUnsupported naming
-  // the construct and its line for a template beyond this interpreter, kInvalidArgument with the
-  // template's own words where it refuses the messages.
+  // the template writes its own. It sees a message's reasoning, given as "reasoning_content",
+  // "thinking" or "reasoning", under each of the first two names. Throws Error(kNotFound) without a
+  // template, kUnsupported naming the construct and its line for a template beyond this
+  // interpreter, kInvalidArgument with the template's own words where it refuses the messages.
   std::string render_chat(const Json& messages, const ChatOptions& options = {}) const;
 
   const TokenBackend& backend() const;

@@ -448,5 +448,31 @@ TEST(Tokenizer, ReadsItsSettings) {
                [&] { tokenizer.render_chat(Json::array(), options); });
 }
 
+// Messages and what transformers' _alias_reasoning_fields makes of them.
+TEST(Tokenizer, ReasoningHasItsNamesInAMessage) {
+  TemporaryFolder folder;
+  write_file_atomically(folder / "tokenizer.json", "{" HELIX_MODEL "}");
+  write_file_atomically(folder / "tokenizer_config.json",
+                        R"({"chat_template":"{{ messages | tojson }}"})");
+  const Tokenizer tokenizer = Tokenizer::open(folder.path());
+  const Json messages = Json::parse(R"([
+    {"role": "a"},
+    {"role": "a", "reasoning": "r"},
+    {"role": "a", "thinking": "t", "reasoning": "r"},
+    {"reasoning_content": "c", "role": "a", "thinking": null},
+    {"role": "a", "reasoning_content": null, "thinking": "", "reasoning": "r"},
+    {"role": "a", "reasoning": null},
+    "text"])");
+  const Json expected = Json::parse(R"([
+    {"role": "a"},
+    {"thinking": "r", "role": "a", "reasoning": "r", "reasoning_content": "r"},
+    {"thinking": "t", "role": "a", "reasoning": "r", "reasoning_content": "t"},
+    {"thinking": null, "reasoning_content": "c", "role": "a"},
+    {"thinking": "", "role": "a", "reasoning_content": "", "reasoning": "r"},
+    {"role": "a", "reasoning": null},
+    "text"])");
+  EXPECT_EQ(Json::parse(tokenizer.render_chat(messages)), expected);
+}
+
 }  // namespace
 }  // namespace helix
