@@ -105,6 +105,7 @@ TEST(ChatTemplate, RefusesRatherThanGuesses) {
   expect_refused(kCode, "beyond ASCII", "{{ '\u0663' | float }}");
   expect_refused(kCode, "of this size", "{{ '1e400' | float }}");
   expect_refused(kCode, "of this size", "{{ 'ffffffffffffffffffff' | int(0, 16) }}");
+  expect_refused(kCode, "a backslash before", "{{ '\\\u00e9' }}");
   expect_refused(kCode, "in a view", "{{ [1] in {}.values() }}");
   expect_refused(ErrorCode::kInvalidArgument, "not subscriptable", "{{ 5[:] }}");
 }

@@ -6,6 +6,7 @@
 
 #include "base/message.h"
 #include "tokenizer/jinja/text_operations.h"
+#include "tokenizer/utf8.h"
 
 namespace helix::jinja {
 namespace {
@@ -192,9 +193,14 @@ class Lexer {
     }
   }
 
+  bool is_space(std::size_t offset) const {
+    const std::string_view text = rest().substr(offset);
+    return trim_left(text).size() < text.size();
+  }
+
   void lex_word(std::string& open) {
     const char c = source_[at_];
-    if (trim_left(rest()).size() != rest().size()) {
+    if (is_space(0)) {
       skip_space();
     } else if (is_name_start(c)) {
       lex_name();
@@ -208,9 +214,10 @@ class Lexer {
   }
 
   void lex_name() {
-    std::size_t length = 1;
-    while (length < rest().size() && (is_name_start(rest()[length]) || is_digit(rest()[length]))) {
-      ++length;
+    std::size_t length = 0;
+    while (length < rest().size() && !is_space(length) &&
+           (is_name_start(rest()[length]) || is_digit(rest()[length]))) {
+      next_code_point(rest(), length);
     }
     push(Token::Kind::kName, std::string(rest().substr(0, length)));
     advance(length);

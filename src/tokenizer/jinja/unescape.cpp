@@ -67,8 +67,9 @@ std::string unescape(std::string_view inside, const std::string& name, int line)
     } else if (const std::size_t octal = octal_digits(inside.substr(i)); octal > 0) {
       append_code_point(result, read_digits(inside.substr(i), octal, 8, name, line));
       i += octal - 1;
-    } else if (letter == 'N') {
-      throw_error(ErrorCode::kUnsupported, name, ", line ", line, ": escape \\N in a string");
+    } else if (letter == 'N' || (letter & 0x80) != 0) {
+      throw_error(ErrorCode::kUnsupported, name, ", line ", line,
+                  ": escape \\N, or a backslash before a letter beyond ASCII, in a string");
     } else if (letter != '\n') {  // a backslash at the end of a line joins the lines
       result += '\\';
       result += letter;
