@@ -21,7 +21,7 @@ void run(Arguments& arguments) {
   Model model(arguments.model.path, arguments.model.options(hooks));
   arguments.generate.hooks = hooks;
   const std::vector<std::int32_t> tokens =
-      model.encode(read_prompt(arguments.prompt), !arguments.raw);
+      model.encode(read_prompt(arguments.prompt), !arguments.raw, hooks);
   if (arguments.model.common.json) {
     print(generation_json(model.generate(tokens, arguments.generate)));
     return;

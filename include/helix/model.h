@@ -58,8 +58,9 @@ class Model {
 
   ModelDescription describe() const;
 
-  // Ids of a text; kInvalidArgument where it is not UTF-8.
-  std::vector<std::int32_t> encode(std::string_view text, bool add_special_tokens = true) const;
+  // Ids of a text; kInvalidArgument where it is not UTF-8, kCancelled.
+  std::vector<std::int32_t> encode(std::string_view text, bool add_special_tokens = true,
+                                   const Hooks& hooks = {}) const;
   // The text of ids; those that the vocabulary lacks have none, bytes that are no UTF-8 become
   // U+FFFD. Both: kNotFound where the folder has no tokenizer.
   std::string decode(std::span<const std::int32_t> tokens, bool skip_special_tokens = true) const;

@@ -111,8 +111,9 @@ ModelDescription Model::describe() const {
   return description;
 }
 
-std::vector<std::int32_t> Model::encode(std::string_view text, bool add_special_tokens) const {
-  return state_->tokenizer().encode(text, add_special_tokens);
+std::vector<std::int32_t> Model::encode(std::string_view text, bool add_special_tokens,
+                                        const Hooks& hooks) const {
+  return state_->tokenizer().encode(text, add_special_tokens, hooks);
 }
 
 std::string Model::decode(std::span<const std::int32_t> tokens, bool skip_special_tokens) const {
@@ -121,7 +122,7 @@ std::string Model::decode(std::span<const std::int32_t> tokens, bool skip_specia
 
 Generation Model::generate(std::string_view prompt, const GenerateOptions& options,
                            const TextCallback& on_text) {
-  const std::vector<std::int32_t> tokens = state_->tokenizer().encode(prompt);
+  const std::vector<std::int32_t> tokens = encode(prompt, true, options.hooks);
   return generate(tokens, options, on_text);
 }
 
@@ -144,7 +145,7 @@ bool Model::has_chat_template() const {
 Generation Model::chat(std::span<const ChatMessage> messages, const GenerateOptions& options,
                        const TextCallback& on_text) {
   const Tokenizer& tokenizer = state_->tokenizer();
-  const std::vector<std::int32_t> prompt = tokenizer.encode(render_chat(messages), false);
+  const std::vector<std::int32_t> prompt = encode(render_chat(messages), false, options.hooks);
   GenerateRequest request = {
       .prompt = prompt, .end_tokens = state_->end_tokens, .continues_prompt = false};
   if (const auto end = tokenizer.eos_id()) request.end_tokens.push_back(*end);

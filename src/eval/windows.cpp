@@ -14,12 +14,12 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
 }
 
-void add_document(std::string_view part, const Tokenizer& tokenizer, std::size_t window,
+void add_document(std::string_view part, const Tokenizer& tokenizer, const EvaluateOptions& options,
                   ScoredText& text) {
   part = trimmed(part);
   if (part.empty()) return;
-  std::vector<std::int32_t> tokens = tokenizer.encode(part);
-  tokens.resize(std::min(tokens.size(), window));
+  std::vector<std::int32_t> tokens = tokenizer.encode(part, true, options.hooks);
+  tokens.resize(std::min(tokens.size(), options.window));
   const std::size_t begin = text.tokens.size();
   text.tokens.insert(text.tokens.end(), tokens.begin(), tokens.end());
   if (tokens.size() > 1) text.windows.push_back({begin, text.tokens.size(), 1});
@@ -33,7 +33,7 @@ ScoredText split_documents(std::string_view text, const Tokenizer& tokenizer,
   ScoredText result;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find(options.separator), text.size());
-    add_document(text.substr(0, end), tokenizer, options.window, result);
+    add_document(text.substr(0, end), tokenizer, options, result);
     text.remove_prefix(std::min(text.size(), end + options.separator.size()));
   }
   return result;
@@ -97,7 +97,7 @@ ScoredText plan_evaluation(std::string_view text, const Tokenizer& tokenizer,
   if (options.protocol == EvaluationProtocol::kDocuments) {
     result = split_documents(text, tokenizer, options);
   } else {
-    result.tokens = tokenizer.encode(text);
+    result.tokens = tokenizer.encode(text, true, options.hooks);
     if (options.max_tokens != 0 && options.max_tokens < result.tokens.size()) {
       result.tokens.resize(options.max_tokens);
     }
