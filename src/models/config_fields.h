@@ -19,6 +19,8 @@ class ConfigFields {
   ConfigFields(const Json& object, std::string_view file) : object_(&object), file_(file) {}
 
   bool has(const char* key) const { return find(key) != nullptr; }
+  // There, and null; elsewhere that counts as absent.
+  bool is_null(const char* key) const { return object_->contains(key) && !has(key); }
   // 1 .. 2^24: what a size of a model can be.
   std::size_t size(const char* key) const;
   std::size_t size_or(const char* key, std::size_t otherwise) const;

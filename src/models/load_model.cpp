@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include "base/file.h"
@@ -48,7 +49,8 @@ DType cache_dtype(Precision precision) {
 bool has_own_head(const Checkpoint& checkpoint) {
   const auto differ = [](const StoredTensor* a, const StoredTensor* b) {
     return a != nullptr && b != nullptr &&
-           (a->view.dtype != b->view.dtype || !std::ranges::equal(a->view.data, b->view.data));
+           (a->view.dtype != b->view.dtype || a->view.data.size() != b->view.data.size() ||
+            std::memcmp(a->view.data.data(), b->view.data.data(), a->view.data.size()) != 0);
   };
   const auto head = checkpoint.modules().find("lm_head");
   const auto table = checkpoint.modules().find("model.embed_tokens");

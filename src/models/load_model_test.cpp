@@ -13,6 +13,8 @@
 #include "base/testing/temporary_folder.h"
 #include "checkpoint/checkpoint.h"
 #include "helix/tensor.h"
+#include "models/llama.h"
+#include "models/qwen2.h"
 
 namespace helix {
 namespace {
@@ -211,6 +213,24 @@ TEST_F(LoadModelTest, AFileOrNothingInPlaceOfTheFolder) {
                [&] { load_model(folder_ / "model.safetensors"); });
   expect_error(ErrorCode::kNotFound, "no such folder", [&] { load_model(folder_ / "other"); });
   expect_error(ErrorCode::kNotFound, "no such folder", [] { load_model(""); });
+}
+
+// As transformers takes them.
+TEST_F(LoadModelTest, WhatIsAbsentAndWhatIsNull) {
+  const auto qwen2 = [&] { return qwen2_config(Json::parse(config_.dump()), "f"); };
+  const auto llama = [&] { return llama_config(Json::parse(config_.dump()), "f"); };
+  config_["use_sliding_window"] = true;
+  config_["max_window_layers"] = 0;
+  EXPECT_EQ(qwen2().windows, std::vector<std::size_t>{4096});
+  config_["sliding_window"] = nullptr;
+  EXPECT_EQ(qwen2().windows, std::vector<std::size_t>{0});
+  config_["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}};
+  EXPECT_TRUE(llama().rope.truncate);
+  config_["rope_scaling"]["truncate"] = nullptr;
+  EXPECT_FALSE(llama().rope.truncate);
+  config_.erase("max_position_embeddings");
+  EXPECT_EQ(llama().max_positions, 2048U);
+  EXPECT_EQ(qwen2().max_positions, 32768U);
 }
 
 TEST_F(LoadModelTest, AttentionInBothDirectionsIsNotKnown) {

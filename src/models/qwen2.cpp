@@ -29,9 +29,8 @@ DecoderConfig qwen2_config(const Json& json, std::string_view file) {
     fields.refuse("layer_types", concat("one for each of ", config.layer_count, " layers"));
   }
   // "sliding_window": null stands for no window, an absent one for the usual.
-  const auto stored = json.find("sliding_window");
   const bool none =
-      (stored != json.end() && stored->is_null()) || !fields.flag_or("use_sliding_window", false);
+      fields.is_null("sliding_window") || !fields.flag_or("use_sliding_window", false);
   const std::size_t window = none ? 0 : fields.size_or("sliding_window", 4096);
   const auto first_sliding = static_cast<std::size_t>(fields.count_or("max_window_layers", 28));
   for (std::size_t layer = 0; layer < config.layer_count; ++layer) {

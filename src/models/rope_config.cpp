@@ -22,13 +22,12 @@ double number_unless_zero(const ConfigFields& fields, const char* key, double ot
   return value == 0.0 ? otherwise : value;
 }
 
-void read_yarn(const ConfigFields& parameters, const Json& object, RopeOptions& rope) {
+void read_yarn(const ConfigFields& parameters, RopeOptions& rope) {
   rope.beta_fast = number_unless_zero(parameters, "beta_fast", 32.0);
   rope.beta_slow = number_unless_zero(parameters, "beta_slow", 1.0);
   if (rope.beta_fast < 0.0) parameters.refuse("beta_fast", "more than 0");
   if (rope.beta_slow < 0.0) parameters.refuse("beta_slow", "more than 0");
-  const auto truncate = object.find("truncate");  // null is not the default here
-  rope.truncate = truncate == object.end() || parameters.flag_or("truncate", false);
+  rope.truncate = parameters.flag_or("truncate", !parameters.is_null("truncate"));
   rope.attention_factor = parameters.optional_number("attention_factor");
   rope.mscale = parameters.optional_number("mscale");
   rope.mscale_all_dim = parameters.optional_number("mscale_all_dim");
@@ -42,8 +41,7 @@ void read_llama3(const ConfigFields& parameters, RopeOptions& rope) {
   }
 }
 
-void read_scaling(const ConfigFields& fields, const Json& object, RopeOptions& rope) {
-  const ConfigFields parameters(object, fields.file());
+void read_scaling(const ConfigFields& fields, const ConfigFields& parameters, RopeOptions& rope) {
   constexpr const char* kTrained = "original_max_position_embeddings";
   // Beside the scaling it counts first: some models keep the trained length there.
   rope.original_max_positions =
@@ -54,7 +52,7 @@ void read_scaling(const ConfigFields& fields, const Json& object, RopeOptions& r
   rope.factor = rope.scaling == RopeScaling::kYarn ? parameters.number_or("factor", ratio)
                                                    : parameters.number("factor");
   if (rope.factor < 1.0) parameters.refuse("factor", "1 or more");
-  if (rope.scaling == RopeScaling::kYarn) read_yarn(parameters, object, rope);
+  if (rope.scaling == RopeScaling::kYarn) read_yarn(parameters, rope);
   if (rope.scaling == RopeScaling::kLlama3) read_llama3(parameters, rope);
 }
 
@@ -71,7 +69,7 @@ void read_parameters(const ConfigFields& fields, const Json& object, RopeOptions
     throw_error(ErrorCode::kUnsupported, fields.file(),
                 ": a partial_rotary_factor other than 1 is not known");
   }
-  if (rope.scaling != RopeScaling::kDefault) read_scaling(fields, object, rope);
+  if (rope.scaling != RopeScaling::kDefault) read_scaling(fields, parameters, rope);
 }
 
 }  // namespace

@@ -83,7 +83,9 @@ TEST_F(ModelApiTest, WhatWasReadBeforeDoesNotShowInAnAnswer) {
   Model model(folder, options_);
   for (const std::size_t length : {24U, 5U, 21U, 4U}) {  // 16 positions are trained
     const auto prompt = text.first(length);
-    EXPECT_EQ(model.generate(prompt, options).tokens, fresh(prompt)) << length;
+    const Generation found = model.generate(prompt, options);
+    EXPECT_EQ(found.tokens, fresh(prompt)) << length;
+    EXPECT_EQ(found.reused_tokens, 0U) << length;
   }
   EXPECT_EQ(model.generate(text.first(4), options).reused_tokens, 3U);  // short texts share
 }
