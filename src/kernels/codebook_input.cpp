@@ -92,6 +92,27 @@ std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const fl
   return inputs;
 }
 
+std::vector<ByteInput> byte_input(const CodebookMatrix::State& state, const float* x,
+                                  InputMemory& memory) {
+  const std::size_t d = state.tensor.vector_size;
+  const std::size_t index_columns = state.tensor.index_columns();
+  const std::size_t blocks = padded(index_columns, kFixedBlock) / kFixedBlock;
+  const std::size_t size = byte_input_size(blocks);
+  const std::size_t groups = byte_input_groups(blocks);
+  auto* values = memory.values.get<std::int8_t>(d * size);
+  auto* scales = memory.scales.get<float>(d * groups);
+  const float* inverse = state.inverse_scales.empty() ? nullptr : state.inverse_scales.data();
+  std::vector<ByteInput> inputs;
+  for (std::size_t j = 0; j < d; ++j) {
+    std::int8_t* to = values + j * size;
+    float* to_scales = scales + j * groups;
+    state.kernels->byte_input(x + j, inverse == nullptr ? nullptr : inverse + j, index_columns, d,
+                              to, to_scales);
+    inputs.push_back({to, to_scales});
+  }
+  return inputs;
+}
+
 std::size_t plane_pieces(std::size_t index_columns) {
   return padded(index_columns, kPlaneColumns) / kPlaneColumns;
 }

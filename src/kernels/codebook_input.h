@@ -26,6 +26,10 @@ std::vector<FixedInput> fixed_input(const CodebookMatrix::State& state, const fl
                                     std::size_t batch, FixedUse use, InputMemory& memory,
                                     ThreadPool& pool);
 
+// The same of one row of x in bytes, where the instruction set has byte_rows.
+std::vector<ByteInput> byte_input(const CodebookMatrix::State& state, const float* x,
+                                  InputMemory& memory);
+
 // A row of indices in pieces for byte tiles, as even as whole blocks can be: where piece `number`
 // of plane_pieces() begins; the one past the last begins at the end of the row.
 std::size_t plane_pieces(std::size_t index_columns);

@@ -131,6 +131,9 @@ TEST(CodebookMatmul, RowsLookUpWhatTheTableHolds) {
       const FixedTable& table = matrix.state().row_tables.components[0];
       if (isa == Isa::kAvx2) {
         EXPECT_EQ(table.form, form);
+      } else {
+        const bool pairs = matrix.state().kernels->byte_rows != nullptr && curve != Curve::kJagged;
+        EXPECT_EQ(table.form, pairs ? TableForm::kPairs : TableForm::kPlain) << isa_name(isa);
       }
       for (std::size_t column = 0; column < 64; ++column) {
         std::vector<float> x(64);
@@ -139,7 +142,8 @@ TEST(CodebookMatmul, RowsLookUpWhatTheTableHolds) {
         matrix.multiply(x, 1, y, pool);
         for (std::size_t i = 0; i < 256; ++i) {
           const float expected = table.scale * static_cast<std::int16_t>(table.values[i]);
-          ASSERT_NEAR(y[i], expected, 1e-6F * std::fabs(expected))
+          // Bytes that nearly cancel round to F32 before they do.
+          ASSERT_NEAR(y[i], expected, 1e-6F * std::fabs(expected) + 1e-7F * table.scale * 256)
               << isa_name(isa) << " column " << column << " entry " << i;
         }
       }

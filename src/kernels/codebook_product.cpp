@@ -51,6 +51,7 @@ void fixed_row_products(std::span<const CodebookProduct> products, const float* 
                         std::size_t batch, ThreadPool& pool) {
   struct Input {
     std::vector<FixedInput> fixed;
+    std::vector<ByteInput> bytes;  // instead, for one row of x where there are kernels for it
     std::vector<double> low_rank;
   };
   thread_local std::deque<InputMemory> memories;
@@ -59,18 +60,28 @@ void fixed_row_products(std::span<const CodebookProduct> products, const float* 
   std::vector<RowsOfBytes> sizes;
   for (std::size_t i = 0; i < products.size(); ++i) {
     const State& state = products[i].matrix->state();
-    inputs.push_back({fixed_input(state, x, batch, FixedUse::kRows, memories[i], pool),
-                      low_rank_input(state, x, batch)});
+    Input& input = inputs.emplace_back();
+    if (batch == 1 && state.kernels->byte_rows != nullptr) {
+      input.bytes = byte_input(state, x, memories[i]);
+    } else {
+      input.fixed = fixed_input(state, x, batch, FixedUse::kRows, memories[i], pool);
+    }
+    input.low_rank = low_rank_input(state, x, batch);
     sizes.push_back({state.rows(), state.tensor.index_columns()});
   }
   for_row_parts(sizes, pool, [&](std::size_t i, std::size_t begin, std::size_t end) {
     const State& state = products[i].matrix->state();
     const Input& input = inputs[i];
     float* y = products[i].y.data();
+    const auto& tables = state.row_tables.components;
+    const std::size_t columns = state.tensor.index_columns();
+    for (std::size_t j = 0; j < input.bytes.size(); ++j) {
+      state.kernels->byte_rows(tables[j], index_bytes_of(state), columns, begin, end,
+                               input.bytes[j], j > 0, y);
+    }
     for (std::size_t j = 0; j < input.fixed.size(); ++j) {
-      state.kernels->fixed_rows(state.row_tables.components[j], index_bytes_of(state),
-                                state.tensor.index_columns(), begin, end, input.fixed[j], j > 0, y,
-                                state.rows());
+      state.kernels->fixed_rows(tables[j], index_bytes_of(state), columns, begin, end,
+                                input.fixed[j], j > 0, y, state.rows());
     }
     add_sidecar(state, x, begin, end, batch, y);
     add_bias_and_low_rank(state, input.low_rank, begin, end, batch, y);

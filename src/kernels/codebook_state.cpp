@@ -55,19 +55,24 @@ void prepare_fixed_tables(CodebookMatrix::State& state) {
   const TableForm form = kernels.segmented ? TableForm::kResiduals : TableForm::kPlain;
   state.row_tables = make(1.0F, form);
   if (state.row_tables.relative_error > kLargestTableError) return;
+  const auto prefer = [&](TableForm preferred, double largest_error) {
+    FixedTables tables = make(1.0F, preferred);
+    if (tables.relative_error > largest_error) return false;
+    state.row_tables = std::move(tables);
+    return true;
+  };
   if (kernels.segmented) {
     for (const TableForm shapes :
          {TableForm::kShifts, TableForm::kShapes, TableForm::kShapesAndEnds}) {
-      FixedTables tables = make(1.0F, shapes);
-      if (tables.relative_error > kLargestShapeError) continue;
-      state.row_tables = std::move(tables);
-      break;
+      if (prefer(shapes, kLargestShapeError)) break;
     }
+  } else if (kernels.byte_rows != nullptr) {
+    prefer(TableForm::kPairs, kLargestTableError);
   }
   state.fixed = true;
   for (std::uint8_t i = 0; i < 64; ++i) state.position_of[kernels.column_order[i]] = i;
   if (kernels.plane_multiply != nullptr) {
-    state.panel_tables = make(1.0F, TableForm::kPlanes);
+    state.panel_tables = make(1.0F, TableForm::kPlain);
     return;
   }
   const auto group = static_cast<float>(kernels.panel_group);  // leaves panels fewer bits

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <utility>
 
 #include "helix/tensor.h"
 #include "kernels/shape_fit.h"
@@ -18,11 +19,15 @@ bool by_shapes(TableForm form) {
          form == TableForm::kShapesAndEnds;
 }
 
+// byte_step of kPairs: a small one leaves low bytes room for entries far apart, a large one makes
+// all of them finer.
+constexpr int kPairSteps[] = {16, 20, 24, 32, 40, 48, 64, 80, 96};
+
 // What one step of 16 bits stands for.
-float scale_of(TableForm form, std::span<const float> values, float peak) {
+float scale_of(TableForm form, int byte_step, std::span<const float> values, float peak) {
+  if (form == TableForm::kPairs) return peak / static_cast<float>(127 * byte_step + 127);
   if (form == TableForm::kResiduals) return peak / (127.0F * kBaseStep);  // a base within 8 bits
-  if (form == TableForm::kPlanes) return peak / static_cast<float>(kLargestPlaneValue);
-  if (!by_shapes(form)) return peak / 32767.0F;
+  if (!by_shapes(form)) return peak / static_cast<float>(kLargestByteValue);
   const float scale = peak / 32500.0F;  // what shapes add to the largest stays within 16 bits
   if (values.size() < 4) return scale;
   // Slopes within 8 bits: in the middle entries are 110 steps apart (125 where slopes also stand
@@ -36,8 +41,29 @@ float scale_of(TableForm form, std::span<const float> values, float peak) {
 void set_value(FixedTable& table, std::size_t index, std::uint16_t bits) {
   table.values[index] = bits;
   table.low[index] = static_cast<std::uint8_t>(bits & 0xffU);
-  const unsigned rounded = table.form == TableForm::kPlanes ? bits + 128U : bits;
-  table.high[index] = static_cast<std::uint8_t>(rounded >> 8);
+  table.high[index] = static_cast<std::uint8_t>(bits >> 8);
+}
+
+void set_bytes(FixedTable& table) {
+  for (std::size_t i = 0; i < 256; ++i) {
+    table.low_byte[i] = static_cast<std::int8_t>(table.low[i]);
+    table.high_byte[i] = static_cast<std::int8_t>((table.values[i] + 128U) >> 8);
+  }
+}
+
+// Sets the bytes of 256 whole numbers and replaces these by what the bytes give.
+void fit_pairs(FixedTable& table, std::span<int> wanted) {
+  const int step = table.byte_step;
+  for (std::size_t pair = 0; pair < 128; ++pair) {
+    const double middle = (wanted[2 * pair] + wanted[2 * pair + 1]) / 2.0;
+    const int high = std::clamp(static_cast<int>(std::lround(middle / step)), -127, 127);
+    table.high_byte[pair] = static_cast<std::int8_t>(high);
+    for (std::size_t i = 2 * pair; i < 2 * pair + 2; ++i) {
+      const int low = std::clamp(wanted[i] - step * high, -128, 127);
+      table.low_byte[i] = static_cast<std::int8_t>(low);
+      wanted[i] = step * high + low;
+    }
+  }
 }
 
 // Fits base, multiplier and residuals to 16 whole numbers and replaces them by what these give.
@@ -76,9 +102,10 @@ struct Error2 {
 };
 
 Error2 fill(FixedTable& table, std::span<const float> values,
-            std::span<const std::uint64_t> weights, float peak, TableForm form) {
+            std::span<const std::uint64_t> weights, float peak, TableForm form, int byte_step) {
   table.form = form;
-  table.scale = scale_of(form, values, peak);
+  table.byte_step = byte_step;
+  table.scale = scale_of(form, byte_step, values, peak);
   const double inverse = table.scale > 0.0F ? 1.0 / static_cast<double>(table.scale) : 0.0;
   int wanted[256] = {};
   double importance[256] = {};
@@ -89,6 +116,7 @@ Error2 fill(FixedTable& table, std::span<const float> values,
     importance[i] = static_cast<double>(weights[entry]);
   }
   if (form == TableForm::kResiduals) fit_residuals(table, wanted);
+  if (form == TableForm::kPairs) fit_pairs(table, wanted);
   if (by_shapes(form)) {
     fit_shapes(form, wanted, importance, table.shapes);
   }
@@ -101,6 +129,7 @@ Error2 fill(FixedTable& table, std::span<const float> values,
     sums.error += importance[i] * error * error;
     sums.total += importance[i] * exact * exact;
   }
+  if (form == TableForm::kPlain) set_bytes(table);
   return sums;
 }
 
@@ -113,11 +142,9 @@ std::vector<float> component_of(std::span<const float> codebook, std::uint32_t v
   return values;
 }
 
-}  // namespace
-
-FixedTables make_fixed_tables(std::span<const float> codebook, std::uint32_t vector_size,
-                              std::span<const std::uint64_t> weights, float headroom,
-                              TableForm form) {
+FixedTables tables_by_step(std::span<const float> codebook, std::uint32_t vector_size,
+                           std::span<const std::uint64_t> weights, float headroom, TableForm form,
+                           int byte_step) {
   FixedTables tables;
   Error2 sums;
   float peak = 0.0F;
@@ -125,12 +152,29 @@ FixedTables make_fixed_tables(std::span<const float> codebook, std::uint32_t vec
   for (std::uint32_t component = 0; component < vector_size; ++component) {
     const auto values = component_of(codebook, vector_size, component);
     const Error2 part =
-        fill(tables.components.emplace_back(), values, weights, peak * headroom, form);
+        fill(tables.components.emplace_back(), values, weights, peak * headroom, form, byte_step);
     sums.error += part.error;
     sums.total += part.total;
   }
   tables.relative_error = sums.total > 0.0 ? std::sqrt(sums.error / sums.total) : 0.0;
   return tables;
+}
+
+}  // namespace
+
+FixedTables make_fixed_tables(std::span<const float> codebook, std::uint32_t vector_size,
+                              std::span<const std::uint64_t> weights, float headroom,
+                              TableForm form) {
+  const auto make = [&](int byte_step) {
+    return tables_by_step(codebook, vector_size, weights, headroom, form, byte_step);
+  };
+  if (form != TableForm::kPairs) return make(256);
+  FixedTables best = make(kPairSteps[0]);
+  for (const int step : std::span(kPairSteps).subspan(1)) {
+    FixedTables tables = make(step);
+    if (tables.relative_error < best.relative_error) best = std::move(tables);
+  }
+  return best;
 }
 
 FixedTables make_half_tables(std::span<const float> codebook) {

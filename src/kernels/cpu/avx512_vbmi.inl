@@ -1,10 +1,9 @@
 // The kernels of AVX-512 with VBMI, VNNI and BF16 (Zen 4, Sapphire Rapids). Needs kRowsAhead and
 // kSingleLookups.
 //
-// The low and the high bytes of 64 codebook values are looked up for themselves; unpacking joins
-// them. vpermi2b looks 128 bytes up in two registers, vpermb 64 in one: four of the former and two
-// blends where vpermi2b is a single operation (Zen 4), eight of the latter that merge where it is
-// three (Sapphire Rapids).
+// The low and the high bytes of 64 codebook values are looked up for themselves. vpermi2b looks 128
+// bytes up in two registers, vpermb 64 in one: for 256 two of the former and a blend where vpermi2b
+// is a single operation (Zen 4), four of the latter that merge where it is three (Sapphire Rapids).
 
 constexpr int kLanes = 16;
 constexpr int kTileBatch = 12;
@@ -60,56 +59,86 @@ constexpr std::uint8_t kColumnOrder[64] = {
     38, 39, 48, 49, 50, 51, 52, 53, 54, 55, 8,  9,  10, 11, 12, 13, 14, 15, 24, 25, 26, 27,
     28, 29, 30, 31, 40, 41, 42, 43, 44, 45, 46, 47, 56, 57, 58, 59, 60, 61, 62, 63};
 
-class Lookup {
+// GCC would rather load again than copy a register; processors have few loads of 64 bytes a cycle.
+static inline __m512i loaded_once(__m512i v) {
+  __asm__("" : "+v"(v));
+  return v;
+}
+
+// 64 indices, those past `count` zero, for lookups in planes of bytes.
+class Indices {
  public:
-  explicit Lookup(const FixedTable& table) {
-    for (int i = 0; i < 4; ++i) {
-      low_[i] = _mm512_load_si512(table.low + 64 * i);
-      high_[i] = _mm512_load_si512(table.high + 64 * i);
+  Indices(const std::uint8_t* from, std::size_t count)
+      : indices_(loaded_once(
+            _mm512_maskz_loadu_epi8(count >= 64 ? ~0ULL : (1ULL << count) - 1, from))),
+        bit7_(_mm512_movepi8_mask(indices_)) {
+    if constexpr (kSingleLookups) {
+      bit6_ = _mm512_movepi8_mask(_mm512_add_epi8(indices_, indices_));
     }
   }
 
-  void decode(const std::uint8_t* from, std::size_t count, __m512i* out) const {
-    __m512i planes[2];
-    decode_planes(from, count, planes);
-    out[0] = _mm512_unpacklo_epi8(planes[1], planes[0]);
-    out[1] = _mm512_unpackhi_epi8(planes[1], planes[0]);
+  // Of 256 bytes.
+  __m512i in(const __m512i (&plane)[4]) const {
+    if constexpr (kSingleLookups) {
+      __m512i found = _mm512_permutexvar_epi8(indices_, plane[0]);
+      found = _mm512_mask_permutexvar_epi8(found, bit6_, indices_, plane[1]);
+      found = _mm512_mask_permutexvar_epi8(found, bit7_, indices_, plane[2]);
+      return _mm512_mask_permutexvar_epi8(found, bit6_ & bit7_, indices_, plane[3]);
+    } else {
+      return _mm512_mask_blend_epi8(bit7_, _mm512_permutex2var_epi8(plane[0], indices_, plane[1]),
+                                    _mm512_permutex2var_epi8(plane[2], indices_, plane[3]));
+    }
   }
 
-  // The high and the low bytes of 64 values.
-  void decode_planes(const std::uint8_t* from, std::size_t count, __m512i* out) const {
-    const __mmask64 mask = count >= 64 ? ~0ULL : (1ULL << count) - 1;
-    const __m512i indices = _mm512_maskz_loadu_epi8(mask, from);
-    const __mmask64 bit7 = _mm512_movepi8_mask(indices);
+  // Of 128 bytes, by index / 2. What the shift brings from a neighbour, the lookups ignore.
+  __m512i in(const __m512i (&plane)[2]) const {
+    const __m512i halves = _mm512_srli_epi16(indices_, 1);
     if constexpr (kSingleLookups) {
-      const __mmask64 bit6 = _mm512_movepi8_mask(_mm512_add_epi8(indices, indices));
-      out[0] = look_up(high_, bit6, bit7, indices);
-      out[1] = look_up(low_, bit6, bit7, indices);
+      return _mm512_mask_permutexvar_epi8(_mm512_permutexvar_epi8(halves, plane[0]), bit7_, halves,
+                                          plane[1]);
     } else {
-      out[0] = look_up(high_, bit7, indices);
-      out[1] = look_up(low_, bit7, indices);
+      return _mm512_permutex2var_epi8(plane[0], halves, plane[1]);
     }
   }
 
  private:
-  static __m512i look_up(const __m512i* plane, __mmask64 bit7, __m512i indices) {
-    return _mm512_mask_blend_epi8(bit7, _mm512_permutex2var_epi8(plane[0], indices, plane[1]),
-                                  _mm512_permutex2var_epi8(plane[2], indices, plane[3]));
+  __m512i indices_;
+  __mmask64 bit7_;
+  __mmask64 bit6_ = 0;
+};
+
+template <int kRegisters>
+static inline void load_plane(const void* from, __m512i (&plane)[kRegisters]) {
+  for (int i = 0; i < kRegisters; ++i) {
+    plane[i] = _mm512_load_si512(static_cast<const std::byte*>(from) + 64 * i);
+  }
+}
+
+// For avx512_fixed.inl: unpacking joins the bytes.
+class Lookup {
+ public:
+  explicit Lookup(const FixedTable& table) {
+    load_plane(table.low, low_);
+    load_plane(table.high, high_);
   }
 
-  static __m512i look_up(const __m512i* plane, __mmask64 bit6, __mmask64 bit7, __m512i indices) {
-    __m512i found = _mm512_permutexvar_epi8(indices, plane[0]);
-    found = _mm512_mask_permutexvar_epi8(found, bit6, indices, plane[1]);
-    found = _mm512_mask_permutexvar_epi8(found, bit7, indices, plane[2]);
-    return _mm512_mask_permutexvar_epi8(found, bit6 & bit7, indices, plane[3]);
+  void decode(const std::uint8_t* from, std::size_t count, __m512i* out) const {
+    const Indices indices(from, count);
+    const __m512i high = indices.in(high_);
+    const __m512i low = indices.in(low_);
+    out[0] = _mm512_unpacklo_epi8(low, high);
+    out[1] = _mm512_unpackhi_epi8(low, high);
   }
 
+ private:
   __m512i low_[4];
   __m512i high_[4];
 };
 
 #include "kernels/cpu/avx512_fixed.inl"
 #include "kernels/cpu/avx512_lookup.inl"
+// After Indices; the planes take how bytes are cut.
+#include "kernels/cpu/avx512_bytes.inl"
 #include "kernels/cpu/avx512_planes.inl"
 
 static inline __m512 bf16_dot(__m512 sum, __m512i w, __m512i x) {
@@ -171,6 +200,8 @@ static KernelTable vbmi_table(Isa isa) {
   table.lookup_rows = lookup_rows;
   table.order_columns = order_columns;
   table.fixed_rows = fixed_rows;
+  table.byte_input = byte_input;
+  table.byte_rows = byte_rows;
   table.fixed_panel = fixed_panel;
   table.fixed_multiply = fixed_multiply;
   table.bf16_panel = bf16_panel;

@@ -20,15 +20,15 @@ inline constexpr std::size_t kMaxRowBatch = 8;
 
 enum class WeightType : std::uint8_t { kF32, kF16, kBF16 };
 
-// How a kernel looks 16-bit values up: directly; as residuals or by shapes (below); as planes of
-// signed bytes for tiles.
+// How a kernel looks 16-bit values up: directly; as residuals or by shapes; with a high byte that
+// two entries share (all below).
 enum class TableForm : std::uint8_t {
   kPlain,
   kResiduals,
   kShifts,
   kShapes,
   kShapesAndEnds,
-  kPlanes
+  kPairs
 };
 
 // One component of a codebook with at most 256 entries as 16-bit numbers. entry = scale * value.
@@ -36,8 +36,13 @@ enum class TableForm : std::uint8_t {
 // numbers of their own for every segment of 16 entries.
 struct FixedTable {
   alignas(64) std::uint8_t low[256];   // plane of the values' low bytes
-  alignas(64) std::uint8_t high[256];  // and high bytes; kPlanes: value = 256 * high + signed low
+  alignas(64) std::uint8_t high[256];  // and high bytes
   alignas(64) std::uint16_t values[256];
+  // value = byte_step * high_byte[i] + low_byte[i] with step 256; kPairs: high_byte[i / 2], and a
+  // step that leaves the low bytes of two neighbours room.
+  alignas(64) std::int8_t high_byte[256];
+  alignas(64) std::int8_t low_byte[256];
+  int byte_step;
   // kResiduals: value = 255 * base[i / 16] + multiplier[i / 16] * residual[i]. residual[i] is the
   // exclusive or of the residual_steps of the j <= i of the same quarter with j % 16 == i % 16.
   // Every segment stands there twice, because loads that double it take a port that the shuffles
@@ -79,10 +84,28 @@ struct FixedInput {
   std::size_t batch;
 };
 
+// The largest value that 256 * high + low with signed bytes can be.
+inline constexpr int kLargestByteValue = 127 * 256 + 127;
+
+// One row of x in bytes: value = 256 * high + low, both signed. Group by group of up to kByteGroup
+// blocks with a scale each: in 16 lanes of 32 bits what its high bytes, then what its low bytes
+// add up to, times -128; then of every block 64 high bytes, 64 low ones. Lane i has columns 4 i to
+// 4 i + 3 of every block.
+struct ByteInput {
+  const std::int8_t* values;
+  const float* scales;
+};
+inline constexpr std::size_t kByteGroup = 16;
+inline constexpr std::size_t byte_input_groups(std::size_t blocks) {
+  return (blocks + kByteGroup - 1) / kByteGroup;
+}
+inline constexpr std::size_t byte_input_size(std::size_t blocks) {
+  return 2 * kFixedBlock * (blocks + byte_input_groups(blocks));
+}
+
 // 16-bit numbers for tiles of 8-bit ones: value = 256 * high + low, both signed. A piece is up to
 // kPlaneColumns columns, a row of x has one scale for each. Sums of a piece stay below 2^24.
 inline constexpr std::size_t kPlaneColumns = 256;
-inline constexpr int kLargestPlaneValue = 127 * 256 + 127;
 // One piece of x: (blocks of 16 batch rows, steps of 64 columns, 2 planes, 16, 16 rows, 4 columns)
 // values and (blocks * 16) scales. Rows and columns past the end are zero.
 struct PlaneInput {
@@ -189,6 +212,13 @@ struct KernelTable {
   void (*fixed_rows)(const FixedTable& table, const std::uint8_t* indices,
                      std::size_t index_columns, std::size_t begin, std::size_t end,
                      const FixedInput& x, bool accumulate, float* y, std::size_t y_stride) noexcept;
+  // The same for one row of x in bytes, null where this instruction set does it no better; x
+  // (columns) as quantize takes it. Takes kPairs too.
+  void (*byte_input)(const float* x, const float* inverse_scales, std::size_t index_columns,
+                     std::size_t vector_size, std::int8_t* values, float* scales) noexcept;
+  void (*byte_rows)(const FixedTable& table, const std::uint8_t* indices, std::size_t index_columns,
+                    std::size_t begin, std::size_t end, const ByteInput& x, bool accumulate,
+                    float* y) noexcept;
   // `count` columns of `rows` <= panel_rows rows, `index_stride` apart, as a panel; count is padded
   // to 64, and the other rows become any valid value.
   void (*fixed_panel)(const FixedTable& table, const std::uint8_t* indices,
