@@ -23,11 +23,11 @@ namespace helix {
 // with one scale for 64 to 1,024 columns, products and sums of those exact in 32 bits, their sums
 // in F32. On Gaussian data its relative error is 2e-4 to 5e-4, a tenth of what BF16 operands give,
 // at the speed of the BF16 dot unit. A codebook whose 16-bit form would be off by more than 6e-4 of
-// its root mean square takes the F32 path, as do larger codebooks; AVX2 follows codebooks by
-// lines and shared shapes for batches up to 16 where those are off by no more than 1.5e-3. One row
-// on AVX-512 with VBMI and batches over 8 on AMX split both numbers into high and low bytes and
-// leave the product of the low ones out: 1e-4 to 4e-4. Outliers are added in F32 for batches up to
-// 8 (AVX2: 16) and on AMX, with 16 bits beyond.
+// its root mean square takes the F32 path, as do larger codebooks; AVX2 and AVX-512 without VBMI
+// follow codebooks by lines and shared shapes for batches up to 16 and 8 where those are off by no
+// more than 1.5e-3. One row on AVX-512 with VBMI and batches over 8 on AMX split both numbers into
+// high and low bytes and leave the product of the low ones out: 1e-4 to 4e-4. Outliers are added in
+// F32 for batches up to 8 (AVX2: 16) and on AMX, with 16 bits beyond.
 //
 // The same operands give the same result for every number of threads.
 class CodebookMatrix {

@@ -114,11 +114,11 @@ TEST(CodebookMatmul, SmoothCodebooks) {
 
 // Every entry alone: what the kernels look up is what the tables say.
 TEST(CodebookMatmul, RowsLookUpWhatTheTableHolds) {
-  const std::pair<Curve, TableForm> cases[] = {{Curve::kJagged, TableForm::kResiduals},
+  const std::pair<Curve, TableForm> cases[] = {{Curve::kJagged, TableForm::kPlain},
                                                {Curve::kSmooth, TableForm::kShifts},
                                                {Curve::kFlatEnds, TableForm::kShapes},
                                                {Curve::kWildEnds, TableForm::kShapesAndEnds}};
-  for (const auto& [curve, form] : cases) {
+  for (const auto& [curve, shapes] : cases) {
     CompressedTensor tensor = make_tensor({.rows = 256, .columns = 64, .curve = curve}, 11);
     auto indices = std::make_shared<std::vector<std::byte>>();
     for (int i = 0; i < 256 * 64; ++i) indices->push_back(static_cast<std::byte>(i / 64));
@@ -129,12 +129,12 @@ TEST(CodebookMatmul, RowsLookUpWhatTheTableHolds) {
       const CodebookMatrix matrix(tensor, {}, {.isa = isa});
       if (!matrix.fixed_point()) continue;
       const FixedTable& table = matrix.state().row_tables.components[0];
-      if (isa == Isa::kAvx2) {
-        EXPECT_EQ(table.form, form);
-      } else {
-        const bool pairs = matrix.state().kernels->byte_rows != nullptr && curve != Curve::kJagged;
-        EXPECT_EQ(table.form, pairs ? TableForm::kPairs : TableForm::kPlain) << isa_name(isa);
-      }
+      const KernelTable& kernels = *matrix.state().kernels;
+      const TableForm form = curve == Curve::kJagged || kernels.row_form_count == 0
+                                 ? kernels.plain_form
+                             : kernels.row_forms == kShapeForms ? shapes
+                                                                : TableForm::kPairs;
+      EXPECT_EQ(table.form, form) << isa_name(isa);
       for (std::size_t column = 0; column < 64; ++column) {
         std::vector<float> x(64);
         x[column] = 1.0F;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 namespace helix {
@@ -10,6 +11,11 @@ namespace {
 // Of a codebook's 16-bit form, as a share of its root mean square. BF16 is off by 1.5e-3 to 2.2e-3.
 constexpr double kLargestTableError = 6e-4;
 constexpr double kLargestShapeError = 1.5e-3;  // for two to three times the speed
+
+double largest_error(TableForm form) {
+  return std::ranges::find(kShapeForms, form) != std::end(kShapeForms) ? kLargestShapeError
+                                                                       : kLargestTableError;
+}
 
 // How often entries occur in 16 stretches of the indices, and once more each: enough to weigh the
 // errors of a table, without reading the whole file.
@@ -52,22 +58,13 @@ void prepare_fixed_tables(CodebookMatrix::State& state) {
   const auto make = [&](float headroom, TableForm form) {
     return make_fixed_tables(tensor.codebook, tensor.vector_size, weights, headroom, form);
   };
-  const TableForm form = kernels.segmented ? TableForm::kResiduals : TableForm::kPlain;
-  state.row_tables = make(1.0F, form);
+  state.row_tables = make(1.0F, kernels.plain_form);
   if (state.row_tables.relative_error > kLargestTableError) return;
-  const auto prefer = [&](TableForm preferred, double largest_error) {
-    FixedTables tables = make(1.0F, preferred);
-    if (tables.relative_error > largest_error) return false;
+  for (const TableForm form : std::span(kernels.row_forms, kernels.row_form_count)) {
+    FixedTables tables = make(1.0F, form);
+    if (tables.relative_error > largest_error(form)) continue;
     state.row_tables = std::move(tables);
-    return true;
-  };
-  if (kernels.segmented) {
-    for (const TableForm shapes :
-         {TableForm::kShifts, TableForm::kShapes, TableForm::kShapesAndEnds}) {
-      if (prefer(shapes, kLargestShapeError)) break;
-    }
-  } else if (kernels.byte_rows != nullptr) {
-    prefer(TableForm::kPairs, kLargestTableError);
+    break;
   }
   state.fixed = true;
   for (std::uint8_t i = 0; i < 64; ++i) state.position_of[kernels.column_order[i]] = i;
@@ -76,9 +73,9 @@ void prepare_fixed_tables(CodebookMatrix::State& state) {
     return;
   }
   const auto group = static_cast<float>(kernels.panel_group);  // leaves panels fewer bits
-  state.panel_tables = make(group * outlier_headroom(tensor), form);
+  state.panel_tables = make(group * outlier_headroom(tensor), kernels.plain_form);
   if (state.panel_tables.relative_error > kLargestTableError) {
-    state.panel_tables = make(group, form);
+    state.panel_tables = make(group, kernels.plain_form);
   }
 }
 

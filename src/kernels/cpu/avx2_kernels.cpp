@@ -199,7 +199,9 @@ static void fixed_panel(const FixedTable& table, const std::uint8_t* indices,
 static KernelTable make_table() {
   KernelTable table = everyday_table(Isa::kAvx2);
   table.column_order = kColumnOrder;
-  table.segmented = true;
+  table.plain_form = TableForm::kResiduals;
+  table.row_forms = kShapeForms;
+  table.row_form_count = 3;
   table.row_batch = kRowBatch;
   table.fixed_rows = fixed_rows;
   table.fixed_panel = fixed_panel;

@@ -1,16 +1,23 @@
 // Codebook rows and panels in 16-bit fixed point for the AVX-512 files. Included after
-// fixed_products.inl; needs Lookup with Lookup(table) and decode(from, count, values): 64 indices
-// (those past `count` as any valid index) to 2 x 32 values in kColumnOrder.
+// fixed_products.inl. A lookup has a constructor from a table and decode(from, count, values): 64
+// indices (those past `count` as any valid index) to 2 x 32 values in kColumnOrder. Needs Lookup,
+// one for any table, of panels.
 //
 // Rows of batch 1 read two streams at once, half of the rows apart, because one stream does not
 // fill what a core can have under way; neighbouring rows would share pages, which confuses the
 // prefetchers (measured on Zen 4: 7 GB/s, where halves apart give 23.5, one stream 22.4 and plain
 // reading 23.2).
 
+// Where unpacking within 128-bit lanes leaves the 64 columns.
+constexpr std::uint8_t kColumnOrder[64] = {
+    0,  1,  2,  3,  4,  5,  6,  7,  16, 17, 18, 19, 20, 21, 22, 23, 32, 33, 34, 35, 36, 37,
+    38, 39, 48, 49, 50, 51, 52, 53, 54, 55, 8,  9,  10, 11, 12, 13, 14, 15, 24, 25, 26, 27,
+    28, 29, 30, 31, 40, 41, 42, 43, 44, 45, 46, 47, 56, 57, 58, 59, 60, 61, 62, 63};
+
 // Adds the product of one group of blocks, `columns` columns, for kRows rows `apart` bytes from
 // each other.
-template <int kRows, int kBatch, bool kWhole>
-static inline void add_group(const Lookup& lookup, const std::uint8_t* from, std::size_t apart,
+template <int kRows, int kBatch, bool kWhole, typename RowLookup>
+static inline void add_group(const RowLookup& lookup, const std::uint8_t* from, std::size_t apart,
                              std::size_t columns, const FixedInput& x, std::size_t group,
                              std::size_t first, Vec (&sums)[kRows][kBatch]) {
   IntAcc parts[kRows][kBatch];
@@ -47,8 +54,7 @@ static inline void add_group(const Lookup& lookup, const std::uint8_t* from, std
 }
 
 struct RowTask {
-  const Lookup& lookup;
-  float table_scale;
+  const FixedTable& table;
   const std::uint8_t* indices;
   std::size_t index_columns;
   const FixedInput& x;
@@ -58,11 +64,11 @@ struct RowTask {
 };
 
 // Rows [begin, begin + count * kRows): `count` times kRows rows that lie `count` rows apart.
-template <int kRows, int kBatch>
+template <typename RowLookup, int kRows, int kBatch>
 static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t count,
                           std::size_t first) {
   constexpr std::size_t kGroup = kRowGroup * kFixedBlock;
-  const Lookup lookup = task.lookup;  // stays in registers
+  const RowLookup lookup(task.table);
   for (std::size_t row = begin; row < begin + count; ++row) {
     const std::uint8_t* from = task.indices + row * task.index_columns;
     const std::size_t apart = count * task.index_columns;
@@ -80,24 +86,24 @@ static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t co
       constexpr std::size_t r = i / kBatch;
       constexpr std::size_t n = i % kBatch;
       float* to = task.y + (first + n) * task.y_stride + row + r * count;
-      const float product = sum_lanes(sums[r][n]) * task.table_scale;
+      const float product = sum_lanes(sums[r][n]) * task.table.scale;
       *to = task.accumulate ? *to + product : product;
     });
   }
 }
 
-static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
-                       std::size_t index_columns, std::size_t begin, std::size_t end,
-                       const FixedInput& x, bool accumulate, float* y,
-                       std::size_t y_stride) noexcept {
-  const Lookup lookup(table);
-  const RowTask task{lookup, table.scale, indices, index_columns, x, accumulate, y, y_stride};
+template <typename RowLookup>
+static void fixed_rows_by(const FixedTable& table, const std::uint8_t* indices,
+                          std::size_t index_columns, std::size_t begin, std::size_t end,
+                          const FixedInput& x, bool accumulate, float* y,
+                          std::size_t y_stride) noexcept {
+  const RowTask task{table, indices, index_columns, x, accumulate, y, y_stride};
   std::size_t n = 0;
   const auto advance = [&]<int kRows, int kBatch>() {
     const std::size_t count = (end - begin) / kRows;
     for (; n + kBatch <= x.batch; n += kBatch) {
-      fixed_rows_of<kRows, kBatch>(task, begin, count, n);
-      if (begin + count * kRows < end) fixed_rows_of<1, kBatch>(task, end - 1, 1, n);
+      fixed_rows_of<RowLookup, kRows, kBatch>(task, begin, count, n);
+      if (begin + count * kRows < end) fixed_rows_of<RowLookup, 1, kBatch>(task, end - 1, 1, n);
     }
   };
   advance.template operator()<1, 8>();

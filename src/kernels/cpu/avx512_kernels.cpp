@@ -1,7 +1,7 @@
 // AVX-512 without VBMI: F, BW, DQ, VL (Skylake servers).
 //
 // vpermi2w looks 64 16-bit entries up in two registers: four of them and three blends find 32
-// codebook values.
+// codebook values. Rows of smooth codebooks follow them by lines and shapes instead.
 
 #include "kernels/cpu/cpu_tables.h"
 
@@ -58,10 +58,10 @@ static inline Vec to_floats(IntAcc sum) { return (Vec)_mm512_cvtepi32_ps(sum); }
 // After what it calls.
 #include "kernels/cpu/fixed_products.inl"
 
-constexpr std::uint8_t kColumnOrder[64] = {
-    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-    22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
-    44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+// 64 indices, those past `count` zero.
+static inline __m512i load_indices(const std::uint8_t* from, std::size_t count) {
+  return _mm512_maskz_loadu_epi8(count >= 64 ? ~0ULL : (1ULL << count) - 1, from);
+}
 
 class Lookup {
  public:
@@ -70,10 +70,9 @@ class Lookup {
   }
 
   void decode(const std::uint8_t* from, std::size_t count, __m512i* out) const {
-    const __mmask64 mask = count >= 64 ? ~0ULL : (1ULL << count) - 1;
-    const __m512i indices = _mm512_maskz_loadu_epi8(mask, from);
-    out[0] = look_up(_mm512_cvtepu8_epi16(_mm512_castsi512_si256(indices)));
-    out[1] = look_up(_mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(indices, 1)));
+    const __m512i indices = load_indices(from, count);
+    out[0] = look_up(_mm512_unpacklo_epi8(indices, _mm512_setzero_si512()));
+    out[1] = look_up(_mm512_unpackhi_epi8(indices, _mm512_setzero_si512()));
   }
 
  private:
@@ -92,11 +91,71 @@ class Lookup {
   __m512i values_[8];
 };
 
+// By lines and shapes (avx2_lookups.inl), for rows: half the instructions of four vpermi2w.
+template <TableForm kForm>
+class Shapes {
+ public:
+  explicit Shapes(const FixedTable& table) {
+    for (int i = 0; i < 8; ++i) {
+      bytes_[i] =
+          _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(table.shapes[i])));
+    }
+  }
+
+  // Shuffles give 0 where the index is negative: as it is, in the upper half; with its top bit
+  // turned, in the lower half; and moved by 112 with saturation, everywhere but in one end.
+  void decode(const std::uint8_t* from, std::size_t count, __m512i* out) const {
+    const __m512i indices = load_indices(from, count);
+    const __m512i segments = _mm512_and_si512(_mm512_srli_epi16(indices, 4), _mm512_set1_epi8(15));
+    const __m512i turned = _mm512_xor_si512(indices, _mm512_set1_epi8(-128));
+    const auto of_segment = [&](int row) { return _mm512_shuffle_epi8(bytes_[row], segments); };
+    __m512i shape = _mm512_xor_si512(_mm512_shuffle_epi8(bytes_[4], indices),
+                                     _mm512_shuffle_epi8(bytes_[5], turned));
+    if constexpr (kForm == TableForm::kShapesAndEnds) {
+      const __m512i to_ends = _mm512_set1_epi8(112);
+      const __m512i first = _mm512_shuffle_epi8(bytes_[6], _mm512_adds_epu8(indices, to_ends));
+      const __m512i last = _mm512_shuffle_epi8(bytes_[7], _mm512_subs_epi8(turned, to_ends));
+      shape = _mm512_ternarylogic_epi32(shape, first, last, 0x96);  // exclusive or
+    }
+    constexpr bool kShifts = kForm == TableForm::kShifts;
+    const __m512i number = kShifts ? _mm512_add_epi8(indices, of_segment(0)) : indices;
+    const __m512i slope = of_segment(2);
+    const __m512i factor = of_segment(3);
+    out[0] = _mm512_maddubs_epi16(_mm512_unpacklo_epi8(slope, factor),
+                                  _mm512_unpacklo_epi8(number, shape));
+    out[1] = _mm512_maddubs_epi16(_mm512_unpackhi_epi8(slope, factor),
+                                  _mm512_unpackhi_epi8(number, shape));
+    if constexpr (!kShifts) {
+      const __m512i low = of_segment(0);
+      const __m512i high = of_segment(1);
+      out[0] = _mm512_add_epi16(out[0], _mm512_unpacklo_epi8(low, high));
+      out[1] = _mm512_add_epi16(out[1], _mm512_unpackhi_epi8(low, high));
+    }
+  }
+
+ private:
+  __m512i bytes_[8];  // rows of FixedTable::shapes
+};
+
 #include "kernels/cpu/avx512_fixed.inl"
 #include "kernels/cpu/avx512_lookup.inl"
 
+static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
+                       std::size_t index_columns, std::size_t begin, std::size_t end,
+                       const FixedInput& x, bool accumulate, float* y,
+                       std::size_t y_stride) noexcept {
+  const auto rows_by =
+      table.form == TableForm::kShifts          ? fixed_rows_by<Shapes<TableForm::kShifts>>
+      : table.form == TableForm::kShapes        ? fixed_rows_by<Shapes<TableForm::kShapes>>
+      : table.form == TableForm::kShapesAndEnds ? fixed_rows_by<Shapes<TableForm::kShapesAndEnds>>
+                                                : fixed_rows_by<Lookup>;
+  rows_by(table, indices, index_columns, begin, end, x, accumulate, y, y_stride);
+}
+
 static KernelTable make_table() {
   KernelTable table = everyday_table(Isa::kAvx512);
+  table.row_forms = kShapeForms;
+  table.row_form_count = 3;
   table.column_order = kColumnOrder;
   table.lookup_rows = lookup_rows;
   table.order_columns = order_columns;

@@ -53,12 +53,6 @@ static inline Vec to_floats(IntAcc sum) { return (Vec)_mm512_cvtepi32_ps(sum); }
 // After what it calls.
 #include "kernels/cpu/fixed_products.inl"
 
-// Where unpacking within 128-bit lanes leaves the 64 columns.
-constexpr std::uint8_t kColumnOrder[64] = {
-    0,  1,  2,  3,  4,  5,  6,  7,  16, 17, 18, 19, 20, 21, 22, 23, 32, 33, 34, 35, 36, 37,
-    38, 39, 48, 49, 50, 51, 52, 53, 54, 55, 8,  9,  10, 11, 12, 13, 14, 15, 24, 25, 26, 27,
-    28, 29, 30, 31, 40, 41, 42, 43, 44, 45, 46, 47, 56, 57, 58, 59, 60, 61, 62, 63};
-
 // GCC would rather load again than copy a register; processors have few loads of 64 bytes a cycle.
 static inline __m512i loaded_once(__m512i v) {
   __asm__("" : "+v"(v));
@@ -194,12 +188,16 @@ static void bf16_multiply(const std::uint16_t* panel, std::size_t steps, const s
   }
 }
 
+constexpr TableForm kRowForms[] = {TableForm::kPairs};
+
 static KernelTable vbmi_table(Isa isa) {
   KernelTable table = everyday_table(isa);
   table.column_order = kColumnOrder;
   table.lookup_rows = lookup_rows;
   table.order_columns = order_columns;
-  table.fixed_rows = fixed_rows;
+  table.fixed_rows = fixed_rows_by<Lookup>;
+  table.row_forms = kRowForms;
+  table.row_form_count = 1;
   table.byte_input = byte_input;
   table.byte_rows = byte_rows;
   table.fixed_panel = fixed_panel;

@@ -31,6 +31,10 @@ enum class TableForm : std::uint8_t {
   kPairs
 };
 
+// Lines and shapes, the fewest instructions first.
+inline constexpr TableForm kShapeForms[] = {TableForm::kShifts, TableForm::kShapes,
+                                            TableForm::kShapesAndEnds};
+
 // One component of a codebook with at most 256 entries as 16-bit numbers. entry = scale * value.
 // What byte shuffles of 16 entries can look up (AVX2) are two kinds of forms of the values, with
 // numbers of their own for every segment of 16 entries.
@@ -198,10 +202,12 @@ struct KernelTable {
   // 16-bit fixed point, null where this instruction set has none. Indices of one row are
   // index_columns apart.
   const std::uint8_t* column_order;  // (64): the column at each position of a block
-  bool segmented;                    // needs kResiduals; fixed_rows takes shapes too
-  std::size_t row_batch;             // up to which fixed_rows is faster than panels
-  std::size_t row_group;             // blocks that share a scale of x in fixed_rows,
-  std::size_t panel_group;           // and in fixed_multiply
+  TableForm plain_form;              // that fixed_rows and fixed_panel take of any codebook,
+  const TableForm* row_forms;        // and fixed_rows of some, the best first
+  std::size_t row_form_count;
+  std::size_t row_batch;    // up to which fixed_rows is faster than panels
+  std::size_t row_group;    // blocks that share a scale of x in fixed_rows,
+  std::size_t panel_group;  // and in fixed_multiply
   // x (columns) times inverse_scales (or null), every `vector_size`-th column from x on. Blocks of
   // values are `value_stride` apart, scales `scale_stride`.
   void (*quantize)(const float* x, const float* inverse_scales, std::size_t index_columns,
@@ -213,7 +219,7 @@ struct KernelTable {
                      std::size_t index_columns, std::size_t begin, std::size_t end,
                      const FixedInput& x, bool accumulate, float* y, std::size_t y_stride) noexcept;
   // The same for one row of x in bytes, null where this instruction set does it no better; x
-  // (columns) as quantize takes it. Takes kPairs too.
+  // (columns) as quantize takes it.
   void (*byte_input)(const float* x, const float* inverse_scales, std::size_t index_columns,
                      std::size_t vector_size, std::int8_t* values, float* scales) noexcept;
   void (*byte_rows)(const FixedTable& table, const std::uint8_t* indices, std::size_t index_columns,
