@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "commands.h"
@@ -81,10 +82,24 @@ class LineReader {
   std::string pending_;
 };
 
-constexpr const char* kCommands = "/exit ends, /new forgets what was said";
+constexpr const char* kCommands =
+    "/exit ends, /new forgets what was said, \"\"\" before and after makes several lines one "
+    "message";
+constexpr std::string_view kQuotes = "\"\"\"";
 
-// Answers lines until /exit or the end of input. Ctrl-C while the model answers ends the program; a
-// message that cannot be answered does so only where nobody can write another.
+// `line` begins with kQuotes: becomes what stands between these and the next at the end of a line,
+// or the end of input.
+void read_quoted(LineReader& reader, std::string& line) {
+  std::string text = line.substr(kQuotes.size());
+  while (!text.ends_with(kQuotes) && reader.next(line)) text += "\n" + line;
+  if (text.ends_with(kQuotes)) text.resize(text.size() - kQuotes.size());
+  if (text.starts_with('\n')) text.erase(0, 1);
+  if (text.ends_with('\n')) text.pop_back();
+  line = std::move(text);
+}
+
+// Answers messages until /exit or the end of input. Ctrl-C while the model answers ends the
+// program; a message that cannot be answered does so only where nobody can write another.
 void talk(Conversation& conversation, const Hooks& hooks, bool quiet) {
   const bool terminal = ::isatty(STDIN_FILENO) == 1;
   if (terminal && !quiet) hooks.info(kCommands);
@@ -96,10 +111,13 @@ void talk(Conversation& conversation, const Hooks& hooks, bool quiet) {
       std::fflush(stderr);
     }
     if (!reader.next(line) || line == "/exit") return;
+    const bool quoted = line.starts_with(kQuotes);
+    if (quoted) read_quoted(reader, line);
     if (line.empty()) continue;
-    if (line == "/new") {
+    if (line == "/new" && !quoted) {
       conversation.forget();
-    } else if (terminal && line.find_first_of(" /", 1) == std::string::npos && line[0] == '/') {
+    } else if (terminal && !quoted && line[0] == '/' &&
+               line.find_first_of(" /", 1) == std::string::npos) {
       hooks.info(kCommands);
     } else {
       try {
@@ -140,7 +158,9 @@ void add_chat(CLI::App& app, Context&) {
   command->footer(
       "Example:\n  helix chat ./TinyLlama-1.1B-hxq --system \"You are brief.\"\n"
       "  helix chat ./TinyLlama-1.1B-hxq --message \"Name three colours.\" --json\n\n"
-      "In the conversation /exit ends and /new forgets what was said.");
+      "In the conversation /exit ends, /new forgets what was said, and a message of several lines "
+      "stands "
+      "between \"\"\" and \"\"\".");
   add_model_arguments(*command, arguments->model);
   command->add_option("--system", arguments->system, "What the model is told first")
       ->type_name("TEXT");

@@ -96,6 +96,22 @@ def test_chat_answers_one_message_and_keeps_a_history(model: Path):
     assert len(out.splitlines()) == 2
 
 
+def test_chat_takes_several_lines_between_quotes(model: Path):
+    answers = {
+        message: run("chat", model, "-n", 6, "--quiet", "--message", "-", stdin=message)[0]
+        for message in ("HI\n\nHO", "/new", "HI")
+    }
+    assert len(set(answers.values())) == 3
+    for text, message in (
+        ('"""HI\n\nHO"""\n', "HI\n\nHO"),
+        ('"""\nHI\n\nHO\n"""\n', "HI\n\nHO"),
+        ('"""\nHI\n\nHO', "HI\n\nHO"),
+        ('"""/new"""\n', "/new"),
+        ('"""\n"""\nHI\n', "HI"),
+    ):
+        assert run("chat", model, "-n", 6, "--quiet", stdin=text)[0] == answers[message], text
+
+
 def test_chat_without_a_template(model: Path):
     (model / "tokenizer_config.json").unlink()
     _, error = run("chat", model, "--message", "HI", check=3)
