@@ -27,17 +27,17 @@ std::string gigabytes(double bytes_per_second) {
 std::string report_text(const Benchmark& result) {
   const double share = 100.0 * result.achieved_bandwidth / result.read_bandwidth;
   return result.model_type + ", " + result.instruction_set + ", " +
-         std::to_string(result.thread_count) + " threads, " +
-         (result.precision == Precision::kF32 ? "f32" : "bf16") + "\n" + "weights             " +
-         bytes_text(result.total_weight_bytes) + ", " + bytes_text(result.token_weight_bytes) +
-         " per token\n" + "loading             " + fixed(result.load_seconds, 3) +
-         " s, first token after " + fixed(result.first_token_seconds, 3) + " s\n" +
-         "prompt              " + fixed(result.prompt_tokens_per_second, 2) +
-         " tokens per second\n" + "generation          " +
-         fixed(result.generated_tokens_per_second, 2) + " tokens per second\n" +
-         "weights read        " + gigabytes(result.achieved_bandwidth) + ", " + fixed(share, 1) +
-         " % of the " + gigabytes(result.read_bandwidth) + " that plain reading reaches\n" +
-         "peak memory         " + bytes_text(result.peak_memory_bytes) + ", keys and values " +
+         std::to_string(result.thread_count) + " threads, " + precision_name(result.precision) +
+         "\n" + "weights             " + bytes_text(result.total_weight_bytes) + ", " +
+         bytes_text(result.token_weight_bytes) + " per token\n" + "loading             " +
+         fixed(result.load_seconds, 3) + " s, first token after " +
+         fixed(result.first_token_seconds, 3) + " s\n" + "prompt              " +
+         fixed(result.prompt_tokens_per_second, 2) + " tokens per second\n" +
+         "generation          " + fixed(result.generated_tokens_per_second, 2) +
+         " tokens per second\n" + "weights read        " + gigabytes(result.achieved_bandwidth) +
+         ", " + fixed(share, 1) + " % of the " + gigabytes(result.read_bandwidth) +
+         " that plain reading reaches\n" + "peak memory         " +
+         bytes_text(result.peak_memory_bytes) + ", keys and values " +
          bytes_text(result.cache_bytes) + "\n";
 }
 

@@ -55,7 +55,7 @@ nb::dict describe(const SharedModel& shared) {
   result["model_type"] = found.model_type;
   result["compressed"] = found.compressed;
   result["dtype"] = found.dtype;
-  result["precision"] = found.precision == Precision::kF32 ? "f32" : "bf16";
+  result["precision"] = precision_name(found.precision);
   result["instruction_set"] = found.instruction_set;
   result["thread_count"] = found.thread_count;
   result["vocabulary_size"] = found.vocabulary_size;

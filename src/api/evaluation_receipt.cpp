@@ -12,10 +12,6 @@
 namespace helix {
 namespace {
 
-const char* precision_name(Precision precision) {
-  return precision == Precision::kF32 ? "f32" : "bf16";
-}
-
 Json model_json(const ModelDescription& model) {
   return {{"model_type", model.model_type},
           {"weights", model.compressed ? "hxq" : "dense"},
