@@ -117,9 +117,7 @@ Error2 fill(FixedTable& table, std::span<const float> values,
   }
   if (form == TableForm::kResiduals) fit_residuals(table, wanted);
   if (form == TableForm::kPairs) fit_pairs(table, wanted);
-  if (by_shapes(form)) {
-    fit_shapes(form, wanted, importance, table.shapes);
-  }
+  const bool possible = !by_shapes(form) || fit_shapes(form, wanted, importance, table.shapes);
   Error2 sums;
   for (std::size_t i = 0; i < 256; ++i) {
     set_value(table, i, static_cast<std::uint16_t>(wanted[i]));
@@ -130,6 +128,7 @@ Error2 fill(FixedTable& table, std::span<const float> values,
     sums.total += importance[i] * exact * exact;
   }
   if (form == TableForm::kPlain) set_bytes(table);
+  if (!possible) sums.error = HUGE_VAL;
   return sums;
 }
 

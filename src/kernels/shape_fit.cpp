@@ -231,7 +231,7 @@ SegmentFit fit_end(const int* wanted, int first, int* shape) {
 
 }  // namespace
 
-void fit_shapes(TableForm form, std::span<int> wanted, std::span<const double> weights,
+bool fit_shapes(TableForm form, std::span<int> wanted, std::span<const double> weights,
                 std::uint8_t (&table)[8][32]) {
   const bool shifts = form == TableForm::kShifts;
   const bool ends = form == TableForm::kShapesAndEnds;
@@ -254,13 +254,15 @@ void fit_shapes(TableForm form, std::span<int> wanted, std::span<const double> w
     fits[0] = fit_end(&wanted[0], 0, shapes[2]);
     fits[15] = fit_end(&wanted[240], -kSegment, shapes[3]);
   }
+  bool possible = true;
   for (int i = 0; i < 256; ++i) {
     const SegmentFit& fit = fits[i / kSegment];
     const int* shape = shapes[i / 128];
     if (ends && i < kSegment) shape = shapes[2];
     if (ends && i >= 240) shape = shapes[3];
     const int line = fit.slope * static_cast<std::int8_t>(i) + (shifts ? fit.base : 0);
-    const int products = std::clamp(line + fit.factor * shape[i % kSegment], -32768, 32767);
+    const int products = line + fit.factor * shape[i % kSegment];
+    if (products < -32768 || products > 32767) possible = false;
     wanted[i] = shifts ? products : static_cast<std::int16_t>(fit.base + products);
   }
   for (int i = 0; i < kSegment; ++i) {
@@ -277,6 +279,7 @@ void fit_shapes(TableForm form, std::span<int> wanted, std::span<const double> w
       table[row][i] = table[row][kSegment + i] = byte;
     }
   }
+  return possible;
 }
 
 }  // namespace helix

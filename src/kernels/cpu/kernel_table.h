@@ -55,7 +55,7 @@ struct FixedTable {
   alignas(16) std::int8_t base[16];
   alignas(16) std::int8_t multiplier[16];
   // kShapes: value = base[i / 16] + slope[i / 16] * (i as a signed byte) + factor[i / 16] *
-  // shape[i % 16] with a shape for each half of the table; the sum of the products saturates at 16
+  // shape[i % 16] with a shape for each half of the table; the sum of the products stays within 16
   // bits, adding base wraps around. kShapesAndEnds: the first and the last segment have shapes of
   // their own. kShifts: there is no base, i is moved by shift[i / 16] instead. Here are base's low
   // bytes (or shift), its high bytes, slope, factor, the shapes (signed) of the lower and the upper

@@ -1,7 +1,8 @@
 // NEON on AArch64.
 //
 // tbl looks 64 bytes up in four registers and gives 0 beyond them; tbx keeps what was there. Four
-// of them with the index lowered by 64 each time find a byte plane of 256 entries.
+// of them with the index lowered by 64 each time find a byte plane of 256 entries. Smooth codebooks
+// are followed by lines and shapes instead, whose tables are one register each.
 
 #include "kernels/cpu/cpu_tables.h"
 
@@ -59,26 +60,94 @@ static inline uint8x16_t look_up(const std::uint8_t* plane, const uint8x16_t* in
   return bytes;
 }
 
-// 16 indices to 16 values.
-static inline int16x8x2_t decode(const FixedTable& table, const std::uint8_t* from) {
-  uint8x16_t indices[4];
-  indices[0] = vld1q_u8(from);
-  for (int i = 1; i < 4; ++i) indices[i] = vsubq_u8(indices[i - 1], vdupq_n_u8(64));
-  const uint8x16_t low = look_up(table.low, indices);
-  const uint8x16_t high = look_up(table.high, indices);
-  return {{vreinterpretq_s16_u8(vzip1q_u8(low, high)), vreinterpretq_s16_u8(vzip2q_u8(low, high))}};
-}
+// Of a table the values of 16 indices.
+class Planes {
+ public:
+  explicit Planes(const FixedTable& table) : table_(table) {}
+
+  int16x8x2_t decode(uint8x16_t from) const {
+    uint8x16_t indices[4] = {from};
+    for (int i = 1; i < 4; ++i) indices[i] = vsubq_u8(indices[i - 1], vdupq_n_u8(64));
+    const uint8x16_t low = look_up(table_.low, indices);
+    const uint8x16_t high = look_up(table_.high, indices);
+    return {
+        {vreinterpretq_s16_u8(vzip1q_u8(low, high)), vreinterpretq_s16_u8(vzip2q_u8(low, high))}};
+  }
+
+ private:
+  const FixedTable& table_;
+};
+
+// The same of kShapes and kShapesAndEnds. Bytes of different signs have no product here: i counts
+// from 0 and shapes from -128, and the bases are less by what that adds. Everything wraps around at
+// 16 bits, where the values are.
+template <TableForm kForm>
+class Shapes {
+ public:
+  explicit Shapes(const FixedTable& table)
+      : slope_(vld1q_u8(table.shapes[2])),
+        factor_(vld1q_u8(table.shapes[3])),
+        shapes_{{turned(table.shapes[4]), turned(table.shapes[5])}},
+        first_(vld1q_u8(table.shapes[6])),
+        last_(vld1q_u8(table.shapes[7])) {
+    std::uint8_t low[16];
+    std::uint8_t high[16];
+    for (unsigned s = 0; s < 16; ++s) {
+      const unsigned base = table.shapes[0][s] + 256U * table.shapes[1][s] -
+                            (s < 8 ? 0U : 256U * table.shapes[2][s]) - 128U * table.shapes[3][s];
+      low[s] = static_cast<std::uint8_t>(base);
+      high[s] = static_cast<std::uint8_t>(base >> 8);
+    }
+    base_low_ = vld1q_u8(low);
+    base_high_ = vld1q_u8(high);
+  }
+
+  int16x8x2_t decode(uint8x16_t indices) const {
+    const uint8x16_t segment = vshrq_n_u8(indices, 4);
+    const uint8x16_t low = vqtbl1q_u8(base_low_, segment);
+    const uint8x16_t high = vqtbl1q_u8(base_high_, segment);
+    const uint8x16_t slope = vqtbl1q_u8(slope_, segment);
+    const uint8x16_t factor = vqtbl1q_u8(factor_, segment);
+    // Index % 16, and 16 more in the upper half.
+    uint8x16_t shape = vqtbl2q_u8(shapes_, vsliq_n_u8(indices, vshrq_n_u8(indices, 7), 4));
+    if constexpr (kForm == TableForm::kShapesAndEnds) {
+      shape = veorq_u8(shape, vqtbl1q_u8(first_, indices));
+      shape = veorq_u8(shape, vqtbl1q_u8(last_, vsubq_u8(indices, vdupq_n_u8(240))));
+    }
+    uint16x8_t values[2] = {vreinterpretq_u16_u8(vzip1q_u8(low, high)),
+                            vreinterpretq_u16_u8(vzip2q_u8(low, high))};
+    values[0] = vmlal_u8(values[0], vget_low_u8(slope), vget_low_u8(indices));
+    values[0] = vmlal_u8(values[0], vget_low_u8(factor), vget_low_u8(shape));
+    values[1] = vmlal_high_u8(values[1], slope, indices);
+    values[1] = vmlal_high_u8(values[1], factor, shape);
+    return {{vreinterpretq_s16_u16(values[0]), vreinterpretq_s16_u16(values[1])}};
+  }
+
+ private:
+  static uint8x16_t turned(const std::uint8_t* shape) {
+    return veorq_u8(vld1q_u8(shape), vdupq_n_u8(128));
+  }
+
+  uint8x16_t base_low_;
+  uint8x16_t base_high_;
+  uint8x16_t slope_;
+  uint8x16_t factor_;
+  uint8x16x2_t shapes_;
+  uint8x16_t first_;
+  uint8x16_t last_;
+};
 
 static inline int32x4_t dot(int32x4_t sum, int16x8_t w, int16x8_t x) {
   sum = vmlal_s16(sum, vget_low_s16(w), vget_low_s16(x));
   return vmlal_s16(sum, vget_high_s16(w), vget_high_s16(x));
 }
 
-template <int kBatch>
+template <typename Lookup, int kBatch>
 static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
                           std::size_t index_columns, std::size_t begin, std::size_t end,
                           const FixedInput& x, std::size_t first, bool accumulate, float* y,
                           std::size_t y_stride) {
+  const Lookup lookup(table);
   for (std::size_t row = begin; row < end; ++row) {
     Vec sums[kBatch] = {};
     for (std::size_t block = 0; block < x.blocks; ++block) {
@@ -89,18 +158,19 @@ static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
         __builtin_memcpy(part, from, index_columns - done);
         from = part;
       }
-      int32x4_t block_sums[kBatch] = {};
+      int32x4_t block_sums[kBatch][2] = {};
       for (std::size_t i = 0; i < kFixedBlock; i += 16) {
-        const int16x8x2_t w = decode(table, from + i);
+        const int16x8x2_t w = lookup.decode(vld1q_u8(from + i));
         for (int n = 0; n < kBatch; ++n) {
           const std::int16_t* v = x.values + (block * x.batch + first + n) * kFixedBlock + i;
-          block_sums[n] = dot(block_sums[n], w.val[0], vld1q_s16(v));
-          block_sums[n] = dot(block_sums[n], w.val[1], vld1q_s16(v + 8));
+          block_sums[n][0] = dot(block_sums[n][0], w.val[0], vld1q_s16(v));
+          block_sums[n][1] = dot(block_sums[n][1], w.val[1], vld1q_s16(v + 8));
         }
       }
       for (int n = 0; n < kBatch; ++n) {
         const Vec scale = broadcast(x.scales[block * x.batch + first + n]);
-        sums[n] += (Vec)vcvtq_f32_s32(block_sums[n]) * scale;
+        const int32x4_t block_sum = vaddq_s32(block_sums[n][0], block_sums[n][1]);
+        sums[n] += (Vec)vcvtq_f32_s32(block_sum) * scale;
       }
     }
     for (int n = 0; n < kBatch; ++n) {
@@ -111,23 +181,36 @@ static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
   }
 }
 
-static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
-                       std::size_t index_columns, std::size_t begin, std::size_t end,
-                       const FixedInput& x, bool accumulate, float* y,
-                       std::size_t y_stride) noexcept {
+template <typename Lookup>
+static void fixed_rows_by(const FixedTable& table, const std::uint8_t* indices,
+                          std::size_t index_columns, std::size_t begin, std::size_t end,
+                          const FixedInput& x, bool accumulate, float* y, std::size_t y_stride) {
   std::size_t n = 0;
   const auto advance = [&](auto rows_of, std::size_t batch) {
     for (; n + batch <= x.batch; n += batch) {
       rows_of(table, indices, index_columns, begin, end, x, n, accumulate, y, y_stride);
     }
   };
-  advance(fixed_rows_of<4>, 4);
-  advance(fixed_rows_of<1>, 1);
+  advance(fixed_rows_of<Lookup, 4>, 4);
+  advance(fixed_rows_of<Lookup, 1>, 1);
+}
+
+static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
+                       std::size_t index_columns, std::size_t begin, std::size_t end,
+                       const FixedInput& x, bool accumulate, float* y,
+                       std::size_t y_stride) noexcept {
+  const auto rows_by = table.form == TableForm::kShapes ? fixed_rows_by<Shapes<TableForm::kShapes>>
+                       : table.form == TableForm::kShapesAndEnds
+                           ? fixed_rows_by<Shapes<TableForm::kShapesAndEnds>>
+                           : fixed_rows_by<Planes>;
+  rows_by(table, indices, index_columns, begin, end, x, accumulate, y, y_stride);
 }
 
 static KernelTable make_table() {
   KernelTable table = everyday_table(Isa::kNeon);
   table.column_order = kColumnOrder;
+  table.row_forms = kShapeForms + 1;  // shifts would take more instructions than bases
+  table.row_form_count = 2;
   table.fixed_rows = fixed_rows;
   return table;
 }
