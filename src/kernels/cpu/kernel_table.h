@@ -42,11 +42,10 @@ struct FixedTable {
   alignas(64) std::uint8_t low[256];   // plane of the values' low bytes
   alignas(64) std::uint8_t high[256];  // and high bytes
   alignas(64) std::uint16_t values[256];
-  // value = byte_step * high_byte[i] + low_byte[i] with step 256; kPairs: high_byte[i / 2], and a
-  // step that leaves the low bytes of two neighbours room.
+  // kPlain: value = byte_step * high_byte[i] + low_byte[i] with step 256. kPairs: high_byte[i / 2],
+  // and a step that leaves the low bytes of two neighbours room.
   alignas(64) std::int8_t high_byte[256];
   alignas(64) std::int8_t low_byte[256];
-  int byte_step;
   // kResiduals: value = 255 * base[i / 16] + multiplier[i / 16] * residual[i]. residual[i] is the
   // exclusive or of the residual_steps of the j <= i of the same quarter with j % 16 == i % 16.
   // Every segment stands there twice, because loads that double it take a port that the shuffles
@@ -62,6 +61,7 @@ struct FixedTable {
   // half, and by exclusive or what those of the ends differ by; all twice as above.
   alignas(64) std::uint8_t shapes[8][32];
   TableForm form;
+  int byte_step;
   float scale;
 };
 
