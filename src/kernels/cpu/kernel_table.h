@@ -31,9 +31,9 @@ enum class TableForm : std::uint8_t {
   kPairs
 };
 
-// Lines and shapes, the fewest instructions first.
-inline constexpr TableForm kShapeForms[] = {TableForm::kShifts, TableForm::kShapes,
-                                            TableForm::kShapesAndEnds};
+// Lines and shapes, the fewest instructions first. Not inline, so that every file has its own.
+constexpr TableForm kShapeForms[] = {TableForm::kShifts, TableForm::kShapes,
+                                     TableForm::kShapesAndEnds};
 
 // One component of a codebook with at most 256 entries as 16-bit numbers. entry = scale * value.
 // What byte shuffles of 16 entries can look up (AVX2) are two kinds of forms of the values, with
