@@ -85,7 +85,8 @@ class ByteLookup {
     for (__m512i& plane : low_) plane = _mm512_xor_si512(plane, bits);
   }
 
-  void decode(const std::uint8_t* from, std::size_t count, __m512i& high, __m512i& low) const {
+  [[gnu::always_inline]] void decode(const std::uint8_t* from, std::size_t count, __m512i& high,
+                                     __m512i& low) const {
     const Indices indices(from, count);
     high = indices.in(high_);
     low = indices.in(low_);

@@ -1,7 +1,8 @@
 // Codebook rows and panels in 16-bit fixed point for the AVX-512 files. Included after
 // fixed_products.inl. A lookup has a constructor from a table and decode(from, count, values): 64
 // indices (those past `count` as any valid index) to 2 x 32 values in kColumnOrder. Needs Lookup,
-// one for any table, of panels.
+// one for any table, of panels. Lookups are inlined by force: a call would load the table again for
+// every 64 indices.
 //
 // Rows of batch 1 read two streams at once, half of the rows apart, because one stream does not
 // fill what a core can have under way; neighbouring rows would share pages, which confuses the

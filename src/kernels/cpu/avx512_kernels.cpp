@@ -69,7 +69,8 @@ class Lookup {
     for (int i = 0; i < 8; ++i) values_[i] = _mm512_load_si512(table.values + 32 * i);
   }
 
-  void decode(const std::uint8_t* from, std::size_t count, __m512i* out) const {
+  [[gnu::always_inline]] void decode(const std::uint8_t* from, std::size_t count,
+                                     __m512i* out) const {
     const __m512i indices = load_indices(from, count);
     out[0] = look_up(_mm512_unpacklo_epi8(indices, _mm512_setzero_si512()));
     out[1] = look_up(_mm512_unpackhi_epi8(indices, _mm512_setzero_si512()));
@@ -104,7 +105,8 @@ class Shapes {
 
   // Shuffles give 0 where the index is negative: as it is, in the upper half; with its top bit
   // turned, in the lower half; and moved by 112 with saturation, everywhere but in one end.
-  void decode(const std::uint8_t* from, std::size_t count, __m512i* out) const {
+  [[gnu::always_inline]] void decode(const std::uint8_t* from, std::size_t count,
+                                     __m512i* out) const {
     const __m512i indices = load_indices(from, count);
     const __m512i segments = _mm512_and_si512(_mm512_srli_epi16(indices, 4), _mm512_set1_epi8(15));
     const __m512i turned = _mm512_xor_si512(indices, _mm512_set1_epi8(-128));

@@ -116,7 +116,8 @@ class Lookup {
     load_plane(table.high, high_);
   }
 
-  void decode(const std::uint8_t* from, std::size_t count, __m512i* out) const {
+  [[gnu::always_inline]] void decode(const std::uint8_t* from, std::size_t count,
+                                     __m512i* out) const {
     const Indices indices(from, count);
     const __m512i high = indices.in(high_);
     const __m512i low = indices.in(low_);
