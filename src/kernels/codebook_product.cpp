@@ -73,16 +73,20 @@ void fixed_row_products(std::span<const CodebookProduct> products, const float* 
     const State& state = products[i].matrix->state();
     const Input& input = inputs[i];
     float* y = products[i].y.data();
-    const auto& tables = state.row_tables.components;
-    const std::size_t columns = state.tensor.index_columns();
-    for (std::size_t j = 0; j < input.bytes.size(); ++j) {
-      state.kernels->byte_rows(tables[j], index_bytes_of(state), columns, begin, end,
-                               input.bytes[j], j > 0, y);
-    }
-    for (std::size_t j = 0; j < input.fixed.size(); ++j) {
-      state.kernels->fixed_rows(tables[j], index_bytes_of(state), columns, begin, end,
-                                input.fixed[j], j > 0, y, state.rows());
-    }
+    const auto by_component = [&]<typename Part>(const std::vector<Part>& parts, auto rows) {
+      for (std::size_t j = 0; j < parts.size(); ++j) {
+        const RowTask<Part> task{state.row_tables.components[j],
+                                 index_bytes_of(state),
+                                 state.tensor.index_columns(),
+                                 parts[j],
+                                 j > 0,
+                                 y,
+                                 state.rows()};
+        rows(task, begin, end);
+      }
+    };
+    by_component(input.bytes, state.kernels->byte_rows);
+    by_component(input.fixed, state.kernels->fixed_rows);
     add_sidecar(state, x, begin, end, batch, y);
     add_bias_and_low_rank(state, input.low_rank, begin, end, batch, y);
   });

@@ -60,6 +60,7 @@ void prepare_fixed_tables(CodebookMatrix::State& state) {
   };
   state.row_tables = make(1.0F, kernels.plain_form);
   if (state.row_tables.relative_error > kLargestTableError) return;
+  state.panel_tables = state.row_tables;
   for (const TableForm form : std::span(kernels.row_forms, kernels.row_form_count)) {
     FixedTables tables = make(1.0F, form);
     if (tables.relative_error > largest_error(form)) continue;
@@ -68,10 +69,7 @@ void prepare_fixed_tables(CodebookMatrix::State& state) {
   }
   state.fixed = true;
   for (std::uint8_t i = 0; i < 64; ++i) state.position_of[kernels.column_order[i]] = i;
-  if (kernels.plane_multiply != nullptr) {
-    state.panel_tables = make(1.0F, TableForm::kPlain);
-    return;
-  }
+  if (kernels.plane_multiply != nullptr) return;
   const auto group = static_cast<float>(kernels.panel_group);  // leaves panels fewer bits
   state.panel_tables = make(group * outlier_headroom(tensor), kernels.plain_form);
   if (state.panel_tables.relative_error > kLargestTableError) {

@@ -70,5 +70,18 @@ TEST(FixedTable, PairsOfAnUnsortedCodebookAreFarOff) {
   EXPECT_GT(tables_of(codebook, TableForm::kPairs).relative_error, 0.01);
 }
 
+// A step in the middle: steep slopes at indices near -128 leave no room for what shapes have to
+// add.
+TEST(FixedTable, ShapesWhoseProductsLeave16BitsAreRefused) {
+  std::vector<float> codebook(256);
+  for (std::size_t i = 0; i < 256; ++i) {
+    codebook[i] = static_cast<float>(std::clamp<int>(static_cast<int>(i) - 132, 0, 8)) - 4.0F;
+  }
+  for (const TableForm form : {TableForm::kShapes, TableForm::kShapesAndEnds}) {
+    EXPECT_EQ(tables_of(codebook, form).relative_error, HUGE_VAL);
+  }
+  EXPECT_LT(tables_of(codebook, TableForm::kPlain).relative_error, 1e-4);
+}
+
 }  // namespace
 }  // namespace helix

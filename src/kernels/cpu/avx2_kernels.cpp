@@ -77,21 +77,11 @@ constexpr std::uint8_t kColumnOrder[64] = {
 
 #include "kernels/cpu/avx2_lookups.inl"
 
-struct RowTask {
-  const FixedTable& table;
-  const std::uint8_t* indices;
-  std::size_t index_columns;
-  const FixedInput& x;
-  bool accumulate;
-  float* y;
-  std::size_t y_stride;
-};
-
 // Rows [begin, begin + count * kRows): `count` times kRows rows that lie `count` rows apart. Two
 // streams at once keep more of the memory's latency under way than one. Of the batch `some` rows
 // from `first` on, up to kBatch.
 template <typename Lookup, int kRows, int kBatch>
-static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t count,
+static void fixed_rows_of(const RowTask<FixedInput>& task, std::size_t begin, std::size_t count,
                           std::size_t first, std::size_t some) {
   const Lookup lookup(task.table);
   const int batch = kBatch > 2 ? static_cast<int>(some) : kBatch;
@@ -139,7 +129,7 @@ static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t co
 }
 
 template <typename Lookup>
-static void fixed_rows_by(const RowTask& task, std::size_t begin, std::size_t end) {
+static void fixed_rows_by(const RowTask<FixedInput>& task, std::size_t begin, std::size_t end) {
   const auto multiply = [&]<int kRows, int kBatch>(std::size_t first, std::size_t some) {
     const std::size_t count = (end - begin) / kRows;
     fixed_rows_of<Lookup, kRows, kBatch>(task, begin, count, first, some);
@@ -160,17 +150,8 @@ static void fixed_rows_by(const RowTask& task, std::size_t begin, std::size_t en
   }
 }
 
-static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
-                       std::size_t index_columns, std::size_t begin, std::size_t end,
-                       const FixedInput& x, bool accumulate, float* y,
-                       std::size_t y_stride) noexcept {
-  const auto rows_by =
-      table.form == TableForm::kShifts          ? fixed_rows_by<Shapes<TableForm::kShifts>>
-      : table.form == TableForm::kShapes        ? fixed_rows_by<Shapes<TableForm::kShapes>>
-      : table.form == TableForm::kShapesAndEnds ? fixed_rows_by<Shapes<TableForm::kShapesAndEnds>>
-                                                : fixed_rows_by<Residuals>;
-  rows_by({table, indices, index_columns, x, accumulate, y, y_stride}, begin, end);
-}
+// After the rows by one lookup.
+#include "kernels/cpu/rows_by_form.inl"
 
 static void fixed_panel(const FixedTable& table, const std::uint8_t* indices,
                         std::size_t index_stride, std::size_t rows, std::size_t count,
@@ -203,7 +184,7 @@ static KernelTable make_table() {
   table.row_forms = kShapeForms;
   table.row_form_count = 3;
   table.row_batch = kRowBatch;
-  table.fixed_rows = fixed_rows;
+  table.fixed_rows = fixed_rows<Residuals>;
   table.fixed_panel = fixed_panel;
   table.fixed_multiply = fixed_multiply;
   return table;

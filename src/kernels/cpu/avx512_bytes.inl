@@ -157,18 +157,16 @@ static inline void add_byte_block(const ByteLookup<kPairs>& lookup, const std::u
 
 // Rows [begin, begin + count * kRows): `count` times kRows rows that lie `count` rows apart.
 template <int kRows, bool kPairs>
-static void byte_rows_of(const FixedTable& table, const std::uint8_t* indices,
-                         std::size_t index_columns, std::size_t begin, std::size_t count,
-                         const ByteInput& x, bool accumulate, float* y) {
-  const ByteLookup<kPairs> lookup(table, 0x80);
-  const Vec step = broadcast(static_cast<float>(table.byte_step));
-  const std::size_t apart = count * index_columns;
+static void byte_rows_of(const RowTask<ByteInput>& task, std::size_t begin, std::size_t count) {
+  const ByteLookup<kPairs> lookup(task.table, 0x80);
+  const Vec step = broadcast(static_cast<float>(task.table.byte_step));
+  const std::size_t apart = count * task.index_columns;
   for (std::size_t row = begin; row < begin + count; ++row) {
-    const std::uint8_t* from = indices + row * index_columns;
-    const std::int8_t* values = x.values;
-    const float* scales = x.scales;
+    const std::uint8_t* from = task.indices + row * task.index_columns;
+    const std::int8_t* values = task.x.values;
+    const float* scales = task.x.scales;
     Vec totals[kRows][3] = {};
-    for (std::size_t left = index_columns; left > 0;) {
+    for (std::size_t left = task.index_columns; left > 0;) {
       IntAcc sums[kRows][3];
       unroll<kRows>([&]<int r>() {
         sums[r][0] = sums[r][2] = load_pairs(values);
@@ -189,23 +187,20 @@ static void byte_rows_of(const FixedTable& table, const std::uint8_t* indices,
     unroll<kRows>([&]<int r>() {
       const Vec(&total)[3] = totals[r];
       const Vec sum = (total[0] * step + total[2]) * broadcast(256.0F) + total[1] * step;
-      const float product = sum_lanes(sum) * table.scale;
-      float* to = y + row + r * count;
-      *to = accumulate ? *to + product : product;
+      const float product = sum_lanes(sum) * task.table.scale;
+      float* to = task.y + row + r * count;
+      *to = task.accumulate ? *to + product : product;
     });
   }
 }
 
-static void byte_rows(const FixedTable& table, const std::uint8_t* indices,
-                      std::size_t index_columns, std::size_t begin, std::size_t end,
-                      const ByteInput& x, bool accumulate, float* y) noexcept {
+static void byte_rows(const RowTask<ByteInput>& task, std::size_t begin, std::size_t end) noexcept {
   const std::size_t pairs = (end - begin) / 2;
   const auto rows = [&]<bool kPairs>() {
-    byte_rows_of<2, kPairs>(table, indices, index_columns, begin, pairs, x, accumulate, y);
-    if (begin + 2 * pairs == end) return;
-    byte_rows_of<1, kPairs>(table, indices, index_columns, end - 1, 1, x, accumulate, y);
+    byte_rows_of<2, kPairs>(task, begin, pairs);
+    if (begin + 2 * pairs < end) byte_rows_of<1, kPairs>(task, end - 1, 1);
   };
-  if (table.form == TableForm::kPairs) {
+  if (task.table.form == TableForm::kPairs) {
     rows.template operator()<true>();
   } else {
     rows.template operator()<false>();

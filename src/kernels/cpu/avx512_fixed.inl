@@ -54,19 +54,9 @@ static inline void add_group(const RowLookup& lookup, const std::uint8_t* from, 
   });
 }
 
-struct RowTask {
-  const FixedTable& table;
-  const std::uint8_t* indices;
-  std::size_t index_columns;
-  const FixedInput& x;
-  bool accumulate;
-  float* y;
-  std::size_t y_stride;
-};
-
 // Rows [begin, begin + count * kRows): `count` times kRows rows that lie `count` rows apart.
 template <typename RowLookup, int kRows, int kBatch>
-static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t count,
+static void fixed_rows_of(const RowTask<FixedInput>& task, std::size_t begin, std::size_t count,
                           std::size_t first) {
   constexpr std::size_t kGroup = kRowGroup * kFixedBlock;
   const RowLookup lookup(task.table);
@@ -94,15 +84,12 @@ static void fixed_rows_of(const RowTask& task, std::size_t begin, std::size_t co
 }
 
 template <typename RowLookup>
-static void fixed_rows_by(const FixedTable& table, const std::uint8_t* indices,
-                          std::size_t index_columns, std::size_t begin, std::size_t end,
-                          const FixedInput& x, bool accumulate, float* y,
-                          std::size_t y_stride) noexcept {
-  const RowTask task{table, indices, index_columns, x, accumulate, y, y_stride};
+static void fixed_rows_by(const RowTask<FixedInput>& task, std::size_t begin,
+                          std::size_t end) noexcept {
   std::size_t n = 0;
   const auto advance = [&]<int kRows, int kBatch>() {
     const std::size_t count = (end - begin) / kRows;
-    for (; n + kBatch <= x.batch; n += kBatch) {
+    for (; n + kBatch <= task.x.batch; n += kBatch) {
       fixed_rows_of<RowLookup, kRows, kBatch>(task, begin, count, n);
       if (begin + count * kRows < end) fixed_rows_of<RowLookup, 1, kBatch>(task, end - 1, 1, n);
     }

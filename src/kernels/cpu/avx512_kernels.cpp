@@ -141,18 +141,7 @@ class Shapes {
 
 #include "kernels/cpu/avx512_fixed.inl"
 #include "kernels/cpu/avx512_lookup.inl"
-
-static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
-                       std::size_t index_columns, std::size_t begin, std::size_t end,
-                       const FixedInput& x, bool accumulate, float* y,
-                       std::size_t y_stride) noexcept {
-  const auto rows_by =
-      table.form == TableForm::kShifts          ? fixed_rows_by<Shapes<TableForm::kShifts>>
-      : table.form == TableForm::kShapes        ? fixed_rows_by<Shapes<TableForm::kShapes>>
-      : table.form == TableForm::kShapesAndEnds ? fixed_rows_by<Shapes<TableForm::kShapesAndEnds>>
-                                                : fixed_rows_by<Lookup>;
-  rows_by(table, indices, index_columns, begin, end, x, accumulate, y, y_stride);
-}
+#include "kernels/cpu/rows_by_form.inl"
 
 static KernelTable make_table() {
   KernelTable table = everyday_table(Isa::kAvx512);
@@ -161,7 +150,7 @@ static KernelTable make_table() {
   table.column_order = kColumnOrder;
   table.lookup_rows = lookup_rows;
   table.order_columns = order_columns;
-  table.fixed_rows = fixed_rows;
+  table.fixed_rows = fixed_rows<Lookup>;
   table.fixed_panel = fixed_panel;
   table.fixed_multiply = fixed_multiply;
   return table;

@@ -107,6 +107,19 @@ inline constexpr std::size_t byte_input_size(std::size_t blocks) {
   return 2 * kFixedBlock * (blocks + byte_input_groups(blocks));
 }
 
+// y[n * y_stride + row] = scale * (the table's values of a row of indices) * x[n], added to what
+// was there if `accumulate`. Borrows everything.
+template <typename Input>  // FixedInput, or ByteInput for n = 0
+struct RowTask {
+  const FixedTable& table;
+  const std::uint8_t* indices;  // rows of index_columns
+  std::size_t index_columns;
+  const Input& x;
+  bool accumulate;
+  float* y;
+  std::size_t y_stride;
+};
+
 // 16-bit numbers for tiles of 8-bit ones: value = 256 * high + low, both signed. A piece is up to
 // kPlaneColumns columns, a row of x has one scale for each. Sums of a piece stay below 2^24.
 inline constexpr std::size_t kPlaneColumns = 256;
@@ -199,8 +212,7 @@ struct KernelTable {
                       std::size_t batch, float* y, std::size_t y_stride) noexcept;
   void (*order_columns)(const float* x, std::size_t columns, float* ordered) noexcept;
 
-  // 16-bit fixed point, null where this instruction set has none. Indices of one row are
-  // index_columns apart.
+  // 16-bit fixed point, null where this instruction set has none.
   const std::uint8_t* column_order;  // (64): the column at each position of a block
   TableForm plain_form;              // that fixed_rows and fixed_panel take of any codebook,
   const TableForm* row_forms;        // and fixed_rows of some, the best first
@@ -214,17 +226,13 @@ struct KernelTable {
                    std::size_t vector_size, const std::uint8_t* column_order, FixedUse use,
                    std::int16_t* values, std::size_t value_stride, float* scales,
                    std::size_t scale_stride) noexcept;
-  // y[n * y_stride + row] (+)= the product of rows [begin, end).
-  void (*fixed_rows)(const FixedTable& table, const std::uint8_t* indices,
-                     std::size_t index_columns, std::size_t begin, std::size_t end,
-                     const FixedInput& x, bool accumulate, float* y, std::size_t y_stride) noexcept;
+  // The task's rows [begin, end).
+  void (*fixed_rows)(const RowTask<FixedInput>& task, std::size_t begin, std::size_t end) noexcept;
   // The same for one row of x in bytes, null where this instruction set does it no better; x
   // (columns) as quantize takes it.
   void (*byte_input)(const float* x, const float* inverse_scales, std::size_t index_columns,
                      std::size_t vector_size, std::int8_t* values, float* scales) noexcept;
-  void (*byte_rows)(const FixedTable& table, const std::uint8_t* indices, std::size_t index_columns,
-                    std::size_t begin, std::size_t end, const ByteInput& x, bool accumulate,
-                    float* y) noexcept;
+  void (*byte_rows)(const RowTask<ByteInput>& task, std::size_t begin, std::size_t end) noexcept;
   // `count` columns of `rows` <= panel_rows rows, `index_stride` apart, as a panel; count is padded
   // to 64, and the other rows become any valid value.
   void (*fixed_panel)(const FixedTable& table, const std::uint8_t* indices,

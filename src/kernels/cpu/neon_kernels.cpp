@@ -143,19 +143,18 @@ static inline int32x4_t dot(int32x4_t sum, int16x8_t w, int16x8_t x) {
 }
 
 template <typename Lookup, int kBatch>
-static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
-                          std::size_t index_columns, std::size_t begin, std::size_t end,
-                          const FixedInput& x, std::size_t first, bool accumulate, float* y,
-                          std::size_t y_stride) {
-  const Lookup lookup(table);
+static void fixed_rows_of(const RowTask<FixedInput>& task, std::size_t begin, std::size_t end,
+                          std::size_t first) {
+  const Lookup lookup(task.table);
+  const FixedInput& x = task.x;
   for (std::size_t row = begin; row < end; ++row) {
     Vec sums[kBatch] = {};
     for (std::size_t block = 0; block < x.blocks; ++block) {
       const std::size_t done = block * kFixedBlock;
-      const std::uint8_t* from = indices + row * index_columns + done;
+      const std::uint8_t* from = task.indices + row * task.index_columns + done;
       std::uint8_t part[kFixedBlock] = {};
-      if (index_columns - done < kFixedBlock) {
-        __builtin_memcpy(part, from, index_columns - done);
+      if (task.index_columns - done < kFixedBlock) {
+        __builtin_memcpy(part, from, task.index_columns - done);
         from = part;
       }
       int32x4_t block_sums[kBatch][2] = {};
@@ -174,36 +173,28 @@ static void fixed_rows_of(const FixedTable& table, const std::uint8_t* indices,
       }
     }
     for (int n = 0; n < kBatch; ++n) {
-      float* to = y + (first + n) * y_stride + row;
-      const float product = sum_lanes(sums[n]) * table.scale;
-      *to = accumulate ? *to + product : product;
+      float* to = task.y + (first + n) * task.y_stride + row;
+      const float product = sum_lanes(sums[n]) * task.table.scale;
+      *to = task.accumulate ? *to + product : product;
     }
   }
 }
 
 template <typename Lookup>
-static void fixed_rows_by(const FixedTable& table, const std::uint8_t* indices,
-                          std::size_t index_columns, std::size_t begin, std::size_t end,
-                          const FixedInput& x, bool accumulate, float* y, std::size_t y_stride) {
+static void fixed_rows_by(const RowTask<FixedInput>& task, std::size_t begin, std::size_t end) {
   std::size_t n = 0;
-  const auto advance = [&](auto rows_of, std::size_t batch) {
-    for (; n + batch <= x.batch; n += batch) {
-      rows_of(table, indices, index_columns, begin, end, x, n, accumulate, y, y_stride);
-    }
-  };
-  advance(fixed_rows_of<Lookup, 4>, 4);
-  advance(fixed_rows_of<Lookup, 1>, 1);
+  for (; n + 4 <= task.x.batch; n += 4) fixed_rows_of<Lookup, 4>(task, begin, end, n);
+  for (; n < task.x.batch; ++n) fixed_rows_of<Lookup, 1>(task, begin, end, n);
 }
 
-static void fixed_rows(const FixedTable& table, const std::uint8_t* indices,
-                       std::size_t index_columns, std::size_t begin, std::size_t end,
-                       const FixedInput& x, bool accumulate, float* y,
-                       std::size_t y_stride) noexcept {
-  const auto rows_by = table.form == TableForm::kShapes ? fixed_rows_by<Shapes<TableForm::kShapes>>
-                       : table.form == TableForm::kShapesAndEnds
+static void fixed_rows(const RowTask<FixedInput>& task, std::size_t begin,
+                       std::size_t end) noexcept {
+  const TableForm form = task.table.form;
+  const auto rows_by = form == TableForm::kShapes ? fixed_rows_by<Shapes<TableForm::kShapes>>
+                       : form == TableForm::kShapesAndEnds
                            ? fixed_rows_by<Shapes<TableForm::kShapesAndEnds>>
                            : fixed_rows_by<Planes>;
-  rows_by(table, indices, index_columns, begin, end, x, accumulate, y, y_stride);
+  rows_by(task, begin, end);
 }
 
 static KernelTable make_table() {
