@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "base/file.h"
@@ -45,21 +44,35 @@ DType cache_dtype(Precision precision) {
   return precision == Precision::kF32 ? DType::kF32 : DType::kF16;
 }
 
+// The stored parts of a matrix, compressed or exact.
+ModuleParts parts_of(const Checkpoint& checkpoint, const std::string& module) {
+  const auto found = checkpoint.modules().find(module);
+  ModuleParts parts;
+  if (found == checkpoint.modules().end()) {
+    parts.exact = checkpoint.store().find(module + ".weight");
+  } else if (found->second.exact != nullptr) {
+    parts.exact = found->second.exact;
+  } else {
+    parts = found->second;
+  }
+  return parts;
+}
+
+bool same(const StoredTensor* a, const StoredTensor* b) {
+  if (a == nullptr || b == nullptr) return a == b;
+  return a->view.dtype == b->view.dtype && std::ranges::equal(a->view.data, b->view.data);
+}
+
 // Whether an output head is stored that is not a copy of the embedding table.
 bool has_own_head(const Checkpoint& checkpoint) {
-  const auto differ = [](const StoredTensor* a, const StoredTensor* b) {
-    return a != nullptr && b != nullptr &&
-           (a->view.dtype != b->view.dtype || a->view.data.size() != b->view.data.size() ||
-            std::memcmp(a->view.data.data(), b->view.data.data(), a->view.data.size()) != 0);
-  };
-  const auto head = checkpoint.modules().find("lm_head");
-  const auto table = checkpoint.modules().find("model.embed_tokens");
-  if (head != checkpoint.modules().end() && table != checkpoint.modules().end()) {
-    return differ(head->second.codebook, table->second.codebook) ||
-           differ(head->second.indices, table->second.indices);
-  }
-  return differ(checkpoint.store().find("lm_head.weight"),
-                checkpoint.store().find("model.embed_tokens.weight"));
+  constexpr std::array kParts = {
+      &ModuleParts::codebook,       &ModuleParts::indices,        &ModuleParts::sidecar_positions,
+      &ModuleParts::sidecar_values, &ModuleParts::svd_u,          &ModuleParts::svd_s,
+      &ModuleParts::svd_vt,         &ModuleParts::channel_scales, &ModuleParts::exact};
+  const ModuleParts head = parts_of(checkpoint, "lm_head");
+  const ModuleParts table = parts_of(checkpoint, "model.embed_tokens");
+  if (head.indices == nullptr && head.exact == nullptr) return false;
+  return !std::ranges::all_of(kParts, [&](auto part) { return same(head.*part, table.*part); });
 }
 
 // Keeps the files mapped for the weights that lie in them.

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from helix_program import rewrite
+
 ROOT = Path(__file__).resolve().parents[2]
 HELIX = os.environ.get("HELIX_CLI", str(ROOT / "build/dev/apps/cli/helix"))
 pytestmark = pytest.mark.skipif(not Path(HELIX).is_file(), reason="no program; set HELIX_CLI")
@@ -329,6 +331,31 @@ def test_a_text_with_a_token_the_model_lacks(model: Path, tmp_path: Path):
         for more in ((), ("--against", model)):
             _, error = run("eval", model, "--text", text, "--protocol", protocol, *more, check=4)
             assert "16000000" in error
+
+
+# config.json ties the head to the table, the files hold another head: it is the one that counts,
+# whichever of the two is compressed, and even where they differ in an outlier alone.
+@pytest.mark.parametrize("outlier_alone", [False, True])
+@pytest.mark.parametrize("options", ["", "--embeddings", "--lm-head", "--embeddings --lm-head"])
+def test_a_head_of_its_own(model: Path, tmp_path: Path, outlier_alone: bool, options: str):
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": True}))
+    if outlier_alone:
+
+        def change(tensors):
+            head = tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].copy()
+            head[5, 3] = 4.0 * abs(head).max()
+
+        rewrite(model, change)
+    text = tmp_path / "text.txt"
+    text.write_text("ABCDEFGHIJKLMNOPQRSTUVWXYZ" * 8)
+    packed = tmp_path / "packed"
+    _, error = run("compress", model, packed, "--outliers", 1, *options.split())
+    assert "values differ" in error
+    out, error = run("eval", packed, "--text", text, "--against", model, "--json")
+    assert error.count("stored lm_head is another") == 2
+    assert error.count("stored lm_head is another") == 2
+    assert json.loads(out)["against"]["mean_divergence"] < 0.01
 
 
 def test_another_tokenizer_is_no_reference(model: Path, tmp_path: Path):
