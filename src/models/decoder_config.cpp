@@ -19,9 +19,9 @@ void read_sizes(const ConfigFields& fields, const DecoderDefaults& defaults,
   config.intermediate_size = fields.size("intermediate_size");
   config.layer_count = fields.size("num_hidden_layers");
   config.head_count = fields.size("num_attention_heads");
+  const bool as_many = defaults.key_head_count == 0 || fields.is_null("num_key_value_heads");
   config.key_head_count =
-      fields.size_or("num_key_value_heads",
-                     defaults.key_head_count == 0 ? config.head_count : defaults.key_head_count);
+      fields.size_or("num_key_value_heads", as_many ? config.head_count : defaults.key_head_count);
   config.max_positions = fields.size_or("max_position_embeddings", defaults.max_positions);
   if (config.layer_count > kMostLayers) fields.refuse("num_hidden_layers", "at most 4096");
   if (config.head_count % config.key_head_count != 0) {

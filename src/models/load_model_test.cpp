@@ -231,6 +231,10 @@ TEST_F(LoadModelTest, WhatIsAbsentAndWhatIsNull) {
   config_.erase("max_position_embeddings");
   EXPECT_EQ(llama().max_positions, 2048U);
   EXPECT_EQ(qwen2().max_positions, 32768U);
+  config_["num_key_value_heads"] = nullptr;
+  EXPECT_EQ(qwen2().key_head_count, 2U);
+  config_.erase("num_key_value_heads");
+  expect_error(ErrorCode::kCorruptData, "num_key_value_heads", qwen2);  // the usual: 32
 }
 
 TEST_F(LoadModelTest, AttentionInBothDirectionsIsNotKnown) {
