@@ -204,7 +204,7 @@ void add_compress(CLI::App& app, Context& context) {
                     "Refuse non-finite weights instead of keeping their tensor exact");
   command->add_flag("--resume", arguments->options.resume, "Continue an interrupted run");
   command->add_flag("--force", arguments->options.force,
-                    "Replace an existing DST, drop an interrupted run");
+                    "Replace a model folder at DST, drop an interrupted run");
   add_common_options(*command, arguments->common);
   command->callback([arguments, &context] { run(*arguments, context); });
 }

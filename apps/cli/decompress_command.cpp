@@ -57,7 +57,8 @@ void add_decompress(CLI::App& app, Context&) {
       ->capture_default_str();
   command->add_flag("--copy-code", arguments->options.copy_code,
                     "Copy *.py files of the source folder too");
-  command->add_flag("--force", arguments->options.force, "Replace an existing DST");
+  command->add_flag("--force", arguments->options.force,
+                    "Replace a model folder at DST, drop an interrupted run");
   add_common_options(*command, arguments->common);
   command->callback([arguments] { run(*arguments); });
 }

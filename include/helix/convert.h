@@ -46,7 +46,7 @@ struct CompressOptions {
   bool copy_code = false;   // copy *.py
   bool strict = false;      // refuse non-finite weights instead of keeping their tensor exact
   bool resume = false;      // continue an interrupted run
-  bool force = false;       // replace an existing output
+  bool force = false;       // replace a model folder or a link that is there
   std::uint64_t shard_bytes = 5'000'000'000;
   std::size_t thread_count = 0;      // 0: one per processor
   std::vector<std::string> command;  // for the receipt

@@ -127,7 +127,7 @@ def compress(
     codebook_size, outliers, column_scales: as for encode(). codebook_sizes: by glob over module
     names, the last that matches counts. include, exclude: globs. embeddings, lm_head: compress
     those too. strict: refuse weights that are not finite instead of keeping their tensor exact.
-    force: replace an existing output. copy_code: copy *.py. threads 0: one per processor.
+    force: replace a model folder that is there. copy_code: copy *.py. threads 0: one per processor.
     progress None: a bar where standard error is a terminal. Ctrl-C stops the work cleanly.
     Warnings go to the logger `helix_substrate`.
 

@@ -1,8 +1,13 @@
 #include "convert/companion_files.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "base/file.h"
 #include "base/message.h"
@@ -48,33 +53,66 @@ Verdict verdict_of(const fs::path& source, const fs::path& relative, bool copy_c
   return Verdict::kCopy;
 }
 
+// Walks a folder and those below it.
+class Listing {
+ public:
+  Listing(const fs::path& source, bool copy_code) : source_(source), copy_code_(copy_code) {
+    add_folder(source);
+    std::sort(names.begin(), names.end());
+    std::sort(left_out.begin(), left_out.end());
+  }
+
+  std::vector<std::string> names;
+  std::vector<std::string> left_out;
+
+ private:
+  void add_folder(const fs::path& folder) {
+    std::error_code fault;
+    for (fs::directory_iterator entry(folder, fault), end; !fault && entry != end;
+         entry.increment(fault)) {
+      if (!entry->path().filename().string().starts_with(".")) add(*entry);
+    }
+    if (fault) throw_error(ErrorCode::kIoError, folder.string(), ": ", fault.message());
+  }
+
+  void add(const fs::directory_entry& entry) {
+    const fs::path relative = entry.path().lexically_relative(source_);
+    std::error_code fault;  // a link to nothing, or to itself, is no regular file either
+    if (entry.is_directory(fault) && !entry.is_symlink()) return add_folder(entry.path());
+    Verdict verdict = Verdict::kSkip;
+    if (entry.is_regular_file(fault)) verdict = verdict_of(source_, relative, copy_code_);
+    if (verdict == Verdict::kSkip) left_out.push_back(relative.string());
+    if (verdict != Verdict::kCopy) return;
+    if (::access(entry.path().c_str(), R_OK) != 0) {
+      throw_error(ErrorCode::kIoError, entry.path().string(), ": ", std::strerror(errno));
+    }
+    names.push_back(relative.string());
+  }
+
+  const fs::path& source_;
+  bool copy_code_;
+};
+
 }  // namespace
 
-std::vector<std::string> copy_companion_files(const fs::path& source, const fs::path& destination,
-                                              bool copy_code, const Hooks& hooks) {
-  std::vector<std::string> copied;
-  std::string left_out;
-  for (auto entry = fs::recursive_directory_iterator(source);
-       entry != fs::recursive_directory_iterator(); ++entry) {
-    const fs::path relative = entry->path().lexically_relative(source);
-    const bool hidden = relative.filename().string().starts_with(".");
-    if (entry->is_directory()) {
-      if (hidden || entry->is_symlink()) entry.disable_recursion_pending();
-      continue;
-    }
-    if (hidden || !entry->is_regular_file()) continue;
-    const Verdict verdict = verdict_of(source, relative, copy_code);
-    if (verdict == Verdict::kSkip) left_out += (left_out.empty() ? "" : ", ") + relative.string();
-    if (verdict != Verdict::kCopy) continue;
+std::vector<std::string> list_companion_files(const fs::path& source, bool copy_code,
+                                              const Hooks& hooks) {
+  Listing listing(source, copy_code);
+  std::string text;
+  for (const std::string& name : listing.left_out) text += (text.empty() ? "" : ", ") + name;
+  if (!text.empty()) hooks.warn("not copied: " + text);
+  return std::move(listing.names);
+}
+
+void copy_companion_files(const fs::path& source, const std::vector<std::string>& names,
+                          const fs::path& destination, const Hooks& hooks) {
+  for (const std::string& name : names) {
     hooks.check_cancelled();
-    fs::create_directories((destination / relative).parent_path());
-    copy_file_atomically(entry->path(), destination / relative);
-    if (relative.has_parent_path()) sync_folder((destination / relative).parent_path());
-    copied.push_back(relative.string());
+    const fs::path folder = (destination / name).parent_path();
+    fs::create_directories(folder);
+    copy_file_atomically(source / name, destination / name);
+    if (folder != destination) sync_folder(folder);
   }
-  if (!left_out.empty()) hooks.warn(concat("not copied: ", left_out));
-  std::sort(copied.begin(), copied.end());
-  return copied;
 }
 
 }  // namespace helix

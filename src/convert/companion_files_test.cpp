@@ -1,6 +1,7 @@
 #include "convert/companion_files.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/testing/expect_error.h"
@@ -21,7 +22,9 @@ class CompanionFiles : public ::testing::Test {
   std::vector<std::string> copy(bool copy_code = false) {
     Hooks hooks;
     hooks.log = [this](LogLevel, std::string_view message) { warning = message; };
-    return copy_companion_files(source, destination, copy_code, hooks);
+    const auto names = list_companion_files(source, copy_code, hooks);
+    copy_companion_files(source, names, destination, hooks);
+    return names;
   }
 
   const TemporaryFolder folder;
@@ -70,6 +73,19 @@ TEST_F(CompanionFiles, LinksToFilesAreCopiedLinksToFoldersAreNot) {
   fs::create_directory_symlink(source, source / "loop");
   EXPECT_EQ(copy(), (Names{"blob", "tokenizer.json"}));
   EXPECT_FALSE(fs::is_symlink(destination / "tokenizer.json"));
+  EXPECT_NE(warning.find("broken.json, loop"), std::string::npos) << warning;
+}
+
+// Before there is any work to lose.
+TEST_F(CompanionFiles, WhatCannotBeReadIsNamed) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root reads everything";
+  for (const char* name : {"sub/tokenizer.json", "sub"}) {
+    add("sub/tokenizer.json");
+    fs::permissions(source / name, fs::perms::none);
+    testing::expect_error(ErrorCode::kIoError, (source / name).string() + ": Permission denied",
+                          [&] { copy(); });
+    fs::permissions(source / name, fs::perms::owner_all);
+  }
 }
 
 TEST_F(CompanionFiles, Stops) {
@@ -78,8 +94,9 @@ TEST_F(CompanionFiles, Stops) {
   token.cancel();
   Hooks hooks;
   hooks.cancel = &token;
-  testing::expect_error(ErrorCode::kCancelled, "",
-                        [&] { copy_companion_files(source, destination, false, hooks); });
+  testing::expect_error(ErrorCode::kCancelled, "", [&] {
+    copy_companion_files(source, {"tokenizer.json"}, destination, hooks);
+  });
 }
 
 }  // namespace

@@ -92,6 +92,7 @@ class Compression {
         destination_(destination) {}
 
   std::string run() {
+    companions_ = list_companion_files(source_.folder(), options_.copy_code, options_.hooks);
     scan();
     Journal journal(staging_.journal(), fingerprint(), options_.resume);
     staging_.keep_unfinished();
@@ -351,15 +352,14 @@ class Compression {
     Json config = source_.config();
     config["quantization_config"] = quantization_config();
     write_file_atomically(staging_.folder() / "config.json", dump_python_json(config));
-    const auto copied = copy_companion_files(source_.folder(), staging_.folder(),
-                                             options_.copy_code, options_.hooks);
+    copy_companion_files(source_.folder(), companions_, staging_.folder(), options_.hooks);
     ReceiptFacts facts;
     write_index(facts);
     const Hooks silent;
     WorkReporter reporter(silent, "hash", 0);
     std::vector<std::string> names = {"config.json"};
     if (shards_.size() > 1) names.emplace_back(kIndexFileName);
-    names.insert(names.end(), copied.begin(), copied.end());
+    names.insert(names.end(), companions_.begin(), companions_.end());
     for (const std::string& name : names)
       output_hashes_.push_back(hash_file(staging_.folder(), name, reporter));
     facts.options = &options_;
@@ -400,6 +400,7 @@ class Compression {
   std::vector<PlanEntry> plan_;
   ThreadPool pool_;
   Staging staging_;
+  std::vector<std::string> companions_;
   fs::path destination_;
   std::vector<FileHash> source_hashes_;
   std::vector<std::size_t> written_;          // plan entries that are not skipped

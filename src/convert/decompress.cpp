@@ -64,6 +64,7 @@ class Decompression {
 
   DecompressSummary run() {
     list_tensors();
+    companions_ = list_companion_files(source_.folder(), options_.copy_code, options_.hooks);
     open_shards();
     decode_modules();
     for (const auto& shard : shards_) {
@@ -140,11 +141,13 @@ class Decompression {
   }
 
   std::vector<std::byte> decoded(const DenseTensor& tensor) const {
+    if (element_count(tensor.view.shape) == 0) return {};  // however many rows of nothing
     const CompressedTensor module = source_.load_module(tensor.module);
     const std::uint64_t row_bytes = module.columns * dtype_bytes(summary_.dtype);
     std::vector<std::byte> bytes(module.rows * row_bytes);
     std::vector<float> row(module.columns);
     for (std::uint64_t i = 0; i < module.rows; ++i) {
+      if (i % 1024 == 0) options_.hooks.check_cancelled();
       decode_rows(module, i, row);
       write_floats(row, summary_.dtype, std::span(bytes).subspan(i * row_bytes, row_bytes));
     }
@@ -160,7 +163,7 @@ class Decompression {
     Json config = source_.config();
     config.erase("quantization_config");
     write_file_atomically(staging_.folder() / "config.json", dump_python_json(config));
-    copy_companion_files(source_.folder(), staging_.folder(), options_.copy_code, options_.hooks);
+    copy_companion_files(source_.folder(), companions_, staging_.folder(), options_.hooks);
   }
 
   const DecompressOptions& options_;
@@ -168,6 +171,7 @@ class Decompression {
   ThreadPool pool_;
   Staging staging_;
   std::vector<DenseTensor> tensors_;
+  std::vector<std::string> companions_;
   std::vector<ShardAssignment> assignments_;
   std::vector<std::unique_ptr<ShardFile>> shards_;
   std::vector<std::pair<std::size_t, std::size_t>> places_;

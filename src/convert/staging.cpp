@@ -35,6 +35,11 @@ bool is_occupied(const fs::path& path) {
   return fs::exists(fs::symlink_status(path)) && !(fs::is_directory(path) && fs::is_empty(path));
 }
 
+// A link goes without what it points to. What else is no model folder may be anything, a home say.
+bool may_be_replaced(const fs::path& path) {
+  return fs::is_symlink(path) || fs::exists(path / "config.json");
+}
+
 void move(const fs::path& from, const fs::path& to) {
   std::error_code fault;
   fs::rename(from, to, fault);
@@ -67,13 +72,19 @@ Staging::Staging(const fs::path& source, const fs::path& destination, const Opti
     throw_error(ErrorCode::kInvalidArgument, folder_.string(),
                 ": is in the way, and no journal says whose it is");
   }
-  // An empty journal belongs to a run that had nothing finished.
-  already_published_ = options.resume && interrupted && !fs::exists(folder_) &&
-                       fs::exists(destination_ / "config.json") && !fs::is_empty(journal_);
+  // An empty journal belongs to a run that had nothing finished, or that cannot be resumed.
+  const bool has_finished = interrupted && !fs::is_empty(journal_);
+  already_published_ = options.resume && has_finished && !fs::exists(folder_) &&
+                       fs::exists(destination_ / "config.json");
+  if (has_finished && !fs::exists(folder_) && !fs::exists(destination_)) {
+    throw_error(ErrorCode::kInvalidArgument, journal_.string(),
+                ": is in the way, and there is no run that it could be of");
+  }
   check_destination();
-  if (interrupted && !options.resume && !options.force && options.resumable) {
-    throw_error(ErrorCode::kInvalidArgument, folder_.string(),
-                ": an interrupted run left this; --resume continues it, --force starts again");
+  if (interrupted && !options.resume && !options.force && (options.resumable || has_finished)) {
+    throw_error(ErrorCode::kInvalidArgument, folder_.string(), ": an interrupted run left this; ",
+                options.resumable ? "--resume continues it, --force starts again"
+                                  : "helix compress --resume continues it, --force gives it up");
   }
   keep_ = options.resume && interrupted;
   std::error_code fault;
@@ -102,9 +113,12 @@ void Staging::check_siblings(const fs::path& source) const {
 }
 
 void Staging::check_destination() {
-  if (already_published_ || options_.force || !is_occupied(destination_)) return;
-  throw_error(ErrorCode::kInvalidArgument, destination_.string(),
-              ": exists already; use --force to replace it");
+  if (already_published_ || !is_occupied(destination_)) return;
+  const bool replaceable = may_be_replaced(destination_);
+  if (options_.force && replaceable) return;
+  throw_error(ErrorCode::kInvalidArgument, destination_.string(), ": exists already",
+              replaceable ? "; use --force to replace it"
+                          : " and is no model folder: it has no config.json");
 }
 
 void Staging::lock() {

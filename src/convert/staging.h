@@ -15,8 +15,8 @@ class Staging {
  public:
   struct Options {
     bool resume = false;     // keep what an interrupted run left
-    bool force = false;      // replace an existing output, drop what an interrupted run left
-    bool resumable = false;  // what an interrupted run left is dropped with `force` only
+    bool force = false;      // replace a model folder or a link, drop what an interrupted run left
+    bool resumable = false;  // what such a run leaves is dropped with `force` only
   };
 
   // Checks that nothing is in the way and that `source` and `destination` do not overlap, then

@@ -90,6 +90,7 @@ TEST_F(StagingTest, ResumeKeepsAndForceDrops) {
 
 TEST_F(StagingTest, NeverOverwritesWithoutForce) {
   write(out / "mine", "mine");
+  write(out / "config.json", "old");
   refuse("exists already", kPlain);
   refuse("exists already", kResume);
   EXPECT_EQ(names(), Set{"out"});
@@ -98,6 +99,35 @@ TEST_F(StagingTest, NeverOverwritesWithoutForce) {
   staging.publish();
   EXPECT_FALSE(fs::exists(out / "mine"));
   EXPECT_EQ(names(), Set{"out"});
+}
+
+TEST_F(StagingTest, ForceReplacesModelFoldersAndLinksOnly) {
+  write(out / "mine.txt", "mine");
+  refuse("no model folder", kForce);
+  write(out / "config.json", "{}");
+  open(kForce);
+  fs::remove_all(out);
+  write(out, "a file");
+  refuse("no model folder", kForce);
+  EXPECT_EQ(read_file(out), "a file");
+  fs::remove(out);
+  fs::create_symlink("nowhere", out);
+  open(kForce);
+}
+
+// A run that cannot be resumed does not take the place of one that can.
+TEST_F(StagingTest, WhatCanBeResumedIsDroppedWithForceOnly) {
+  interrupt();
+  refuse("an interrupted run left this", {});
+  EXPECT_EQ(read_file(journal), "records");
+  open({.force = true});
+  EXPECT_EQ(names(), Set{});
+}
+
+TEST_F(StagingTest, RefusesAJournalThatIsNotItsOwn) {
+  write(journal, "mine");
+  for (const auto& options : {kPlain, kResume, kForce}) refuse("in the way", options);
+  EXPECT_EQ(read_file(journal), "mine");
 }
 
 TEST_F(StagingTest, RefusesAFolderThatIsNotItsOwn) {
@@ -172,6 +202,7 @@ TEST_F(StagingTest, BringsAnOldOutputBack) {
 
 TEST_F(StagingTest, AnOldOutputThatIsBackIsNotOverwrittenWithoutForce) {
   interrupt();
+  write(journal, "");
   write(replaced / "config.json", "old");
   refuse("exists already");  // not resumable: it drops what was left without being asked
   EXPECT_EQ(read_file(out / "config.json"), "old");

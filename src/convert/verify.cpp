@@ -186,8 +186,8 @@ class Verification {
     std::set<std::string> wanted;
     for (const std::string& key : expected_dense_keys(checkpoint_.config())) wanted.insert(key);
     for (const Json& tensor : receipt_list("/tensors")) {
-      if (tensor.is_object() && tensor.value("action", "") != "skip")
-        wanted.insert(tensor.value("name", ""));
+      if (tensor.value("action", Json()) != "skip")
+        wanted.insert(tensor["name"].get<std::string>());
     }
     if (dense_) {
       for (const StoredTensor& tensor : dense_->store().tensors()) {

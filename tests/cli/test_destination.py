@@ -27,14 +27,17 @@ class TestExisting:
         out.mkdir()
         (out / "mine.txt").write_text("mine")
         for command in (["compress", SOURCE], ["decompress", compressed("tiny-llama")]):
-            message = helix.refuse(ARGUMENT, "exists already", *command, out)
-            assert "--force" in message
+            for option in ([], ["--force"]):
+                helix.refuse(ARGUMENT, "no model folder", *command, out, *option)
             assert files_below(out) == {"mine.txt": b"mine"}
             assert leftovers(out) == []
+        (out / "config.json").write_text("{}")
+        assert "--force" in helix.refuse(ARGUMENT, "exists already", "compress", SOURCE, out)
 
     def test_is_replaced_as_a_whole_with_force(self, helix, compressed, tmp_path):
         out = tmp_path / "out"
         out.mkdir()
+        (out / "config.json").write_text("{}")
         (out / "mine.txt").write_text("mine")
         helix.succeed("compress", SOURCE, out, "--force")
         assert comparable(out) == comparable(compressed("tiny-llama"))
@@ -45,9 +48,9 @@ class TestExisting:
     def test_a_file_counts_too(self, helix, tmp_path):
         out = tmp_path / "out"
         out.write_text("mine")
-        helix.refuse(ARGUMENT, "exists already", "compress", SOURCE, out)
-        helix.succeed("compress", SOURCE, out, "--force")
-        assert (out / "config.json").is_file()
+        for option in ([], ["--force"]):
+            helix.refuse(ARGUMENT, "exists already", "compress", SOURCE, out, *option)
+        assert out.read_text() == "mine"
         assert leftovers(out) == []
 
     def test_a_dangling_link_counts_too(self, helix, tmp_path):

@@ -1,17 +1,21 @@
 """decompress against the reference decoder, bit for bit, on every kind of checkpoint there is."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from helix_program import (
     FIXTURES,
     MODELS,
+    REPOSITORY,
     TEST_DATA,
     UNSUPPORTED,
     dense_arrays,
     leftovers,
     random_matrix,
     read_json,
+    rewrite,
     write_model,
 )
 from helix_substrate.reference_decoder import read_checkpoint
@@ -106,6 +110,19 @@ def test_a_weight_beyond_the_range_of_the_type(helix, tmp_path):
     helix.succeed("decompress", tmp_path / "out", dense, "--dtype", "bf16")
     helix.succeed("decompress", tmp_path / "out", dense, "--dtype", "f32", "--force")
     assert dense_arrays(dense)["up.weight"][3, 4] == np.float32(1e5)
+
+
+def test_as_many_rows_of_nothing_as_anyone_asks_for(helix, tmp_path):
+    folder = shutil.copytree(REPOSITORY / "tests/golden/good/no_columns", tmp_path / "model")
+
+    def change(tensors):
+        (name,) = [name for name in tensors if name.endswith(".indices")]
+        tensors[name] = np.zeros((2**60, 0), tensors[name].dtype)
+
+    rewrite(folder, change)
+    helix.succeed("decompress", folder, tmp_path / "dense")
+    (weight,) = [a for a in dense_arrays(tmp_path / "dense").values() if a.size == 0]
+    assert weight.shape == (2**60, 0)
 
 
 def test_compressing_again_gives_the_same_codes(helix, compressed, tmp_path):

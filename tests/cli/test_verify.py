@@ -217,6 +217,12 @@ def test_a_receipt_that_is_none(helix, folder, text):
     helix.refuse(CORRUPT, "hxq_receipt.json", "verify", folder)
 
 
+@pytest.mark.parametrize("action", [None, -1, [], {}])
+def test_an_entry_of_the_receipt_with_an_odd_action(helix, folder, action):
+    rewrite_receipt(folder, lambda receipt: receipt["tensors"][0].update(action=action))
+    helix.succeed("verify", folder)
+
+
 @pytest.mark.parametrize(
     "change",
     [
