@@ -6,6 +6,7 @@
 #include "helix/version.h"
 #include "model_options.h"
 #include "text.h"
+#include "validators.h"
 
 namespace helix::cli {
 namespace {
@@ -94,7 +95,8 @@ void add_bench(CLI::App& app, Context& context) {
   command
       ->add_option("--dummy", arguments->dummy,
                    "Random compressed weights of the shape of this config.json instead")
-      ->type_name("CONFIG");
+      ->type_name("CONFIG")
+      ->check(not_empty());
   BenchmarkOptions& options = arguments->options;
   command->add_flag("--dense", options.dense, "With --dummy: BF16 matrices, nothing compressed")
       ->needs("--dummy");

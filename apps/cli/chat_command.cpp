@@ -53,15 +53,18 @@ class Conversation {
 // Lines of standard input; Ctrl-C ends the wait for one.
 class LineReader {
  public:
-  // Without blanks and line ends behind it; false at the end of input.
+  // Without its line end; false at the end of input.
   bool next(std::string& line) {
     std::size_t end = 0;
-    while ((end = pending_.find('\n')) == std::string::npos && read_more()) {
+    std::size_t looked_at = 0;
+    while ((end = pending_.find('\n', looked_at)) == std::string::npos) {
+      looked_at = pending_.size();
+      if (!read_more()) break;
     }
     if (pending_.empty()) return false;
     line = pending_.substr(0, end);
     pending_.erase(0, end == std::string::npos ? end : end + 1);
-    line.erase(line.find_last_not_of(" \t\r") + 1);
+    if (line.ends_with('\r')) line.pop_back();
     return true;
   }
 
@@ -87,11 +90,17 @@ constexpr const char* kCommands =
     "message";
 constexpr std::string_view kQuotes = "\"\"\"";
 
+void drop_blanks_behind(std::string& line) { line.erase(line.find_last_not_of(" \t") + 1); }
+
 // `line` begins with kQuotes: becomes what stands between these and the next at the end of a line,
 // or the end of input.
 void read_quoted(LineReader& reader, std::string& line) {
   std::string text = line.substr(kQuotes.size());
-  while (!text.ends_with(kQuotes) && reader.next(line)) text += "\n" + line;
+  while (!text.ends_with(kQuotes) && reader.next(line)) {
+    std::string end = line;
+    drop_blanks_behind(end);
+    text += "\n" + (end.ends_with(kQuotes) ? end : line);
+  }
   if (text.ends_with(kQuotes)) text.resize(text.size() - kQuotes.size());
   if (text.starts_with('\n')) text.erase(0, 1);
   if (text.ends_with('\n')) text.pop_back();
@@ -110,8 +119,10 @@ void talk(Conversation& conversation, const Hooks& hooks, bool quiet) {
       std::fputs("> ", stderr);
       std::fflush(stderr);
     }
-    if (!reader.next(line) || line == "/exit") return;
+    if (!reader.next(line)) return;
     const bool quoted = line.starts_with(kQuotes);
+    drop_blanks_behind(line);
+    if (line == "/exit") return;
     if (quoted) read_quoted(reader, line);
     if (line.empty()) continue;
     if (line == "/new" && !quoted) {

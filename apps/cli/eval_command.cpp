@@ -1,13 +1,13 @@
 #include <filesystem>
-#include <fstream>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "commands.h"
 #include "helix/model.h"
 #include "model_options.h"
+#include "receipt_file.h"
 #include "text.h"
+#include "validators.h"
 
 namespace helix::cli {
 namespace {
@@ -47,38 +47,10 @@ std::string report_text(const Evaluation& result) {
          fixed(100.0 * comparison.same_top_share, 3) + " %\n";
 }
 
-// Where the receipt goes: a new file, or one that is a receipt. Throws before anything is computed.
-void check_receipt(const std::string& path) {
-  const fs::path folder = fs::absolute(path).parent_path();
-  if (!fs::is_directory(folder)) {
-    throw Error(ErrorCode::kNotFound, path + ": there is no folder " + folder.string());
-  }
-  if (!fs::exists(path) || (!fs::is_directory(path) && !fs::is_regular_file(path))) return;
-  if (fs::is_regular_file(path)) {
-    const auto known = nlohmann::json::parse(read_text(path), nullptr, false);
-    if (known.is_object() && known.contains("receipt")) return;
-  }
-  throw Error(ErrorCode::kInvalidArgument,
-              path + ": is there and no receipt of an evaluation; it is left as it is");
-}
-
-// In place of the old one at once, except for a device or a pipe.
-void write_receipt(const std::string& path, const std::string& text) {
-  const bool whole = !fs::exists(path) || fs::is_regular_file(fs::symlink_status(path));
-  const std::string target = whole ? path + ".partial" : path;
-  std::ofstream file(target, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  std::error_code fault;
-  if (file && whole) fs::rename(target, path, fault);
-  if (file && !fault) return;
-  if (whole) fs::remove(target, fault);
-  throw Error(ErrorCode::kIoError, path + ": the receipt cannot be written");
-}
-
 void run(Arguments& arguments, const Context& context) {
   arguments.evaluate.protocol = parse_protocol(arguments.protocol);
-  if (!arguments.receipt.empty()) check_receipt(arguments.receipt);
+  std::optional<ReceiptFile> file;
+  if (!arguments.receipt.empty()) file.emplace(arguments.receipt);
   Console console(arguments.model.common);
   const Hooks hooks = console.hooks();
   const std::string text = read_text(arguments.text);
@@ -95,8 +67,14 @@ void run(Arguments& arguments, const Context& context) {
   const std::string name = fs::path(arguments.text).filename().string();
   const std::string receipt =
       evaluation_receipt(result, model, reference, name, context.command_line);
-  print(arguments.model.common.json ? receipt : report_text(result));
-  if (!arguments.receipt.empty()) write_receipt(arguments.receipt, receipt);
+  const std::string shown = arguments.model.common.json ? receipt : report_text(result);
+  try {  // whether or not one of the two places is gone by now, the other has the result
+    if (file) file->write(receipt);
+  } catch (const Error&) {
+    print(shown);
+    throw;
+  }
+  print(shown);
 }
 
 }  // namespace
@@ -142,9 +120,11 @@ void add_eval(CLI::App& app, Context& context) {
   command
       ->add_option("--against", arguments->against,
                    "The dense model, computed in f32: adds delta, KL divergence and same-top share")
-      ->type_name("DENSE");
+      ->type_name("DENSE")
+      ->check(not_empty());
   command->add_option("--receipt", arguments->receipt, "Write the result as JSON to this file")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(not_empty());
   command->callback([=, &context] {
     const auto only_with = [&](const CLI::Option* option, bool suits, const char* protocols) {
       if (option->count() == 0 || suits) return;

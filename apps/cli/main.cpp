@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "exit_status.h"
 #include "helix/version.h"
+#include "validators.h"
 
 namespace helix::cli {
 
@@ -16,11 +17,12 @@ void add_common_options(CLI::App& command, CommonOptions& options) {
   command
       .add_option("--threads", options.threads, "Worker threads; the default is one per processor")
       ->type_name("N")
-      ->check(CLI::Range(1, 1024));
+      ->check(whole_number(1, 1024));
 }
 
 void print(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+  const std::size_t written = std::fwrite(text.data(), 1, text.size(), stdout);
+  if (written != text.size() || std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     throw Error(ErrorCode::kIoError, "cannot write to standard output");
   }
 }
@@ -53,8 +55,9 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& fault) {
-    const int status = app.exit(fault);
-    return status == 0 ? kSuccess : exit_status(ErrorCode::kInvalidArgument);
+    if (app.exit(fault) != 0) return exit_status(ErrorCode::kInvalidArgument);
+    print("");  // help went through std::cout: whether it arrived
+    return kSuccess;
   }
   return context.status;
 }

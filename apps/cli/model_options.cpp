@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -12,21 +11,10 @@
 
 #include "commands.h"
 #include "text.h"
+#include "validators.h"
 
 namespace helix::cli {
 namespace {
-
-// CLI11 takes an empty text for 0.
-CLI::Validator decimal_number() {
-  return {[](std::string& text) -> std::string {
-            double value = 0.0;
-            const char* end = text.data() + text.size();
-            const auto [stop, fault] = std::from_chars(text.data(), end, value);
-            if (fault == std::errc() && stop == end) return "";
-            return "\"" + text + "\", expected a number";
-          },
-          ""};
-}
 
 std::string rate_text(std::size_t tokens, double seconds) {
   if (tokens == 0 || seconds <= 0.0) return "";
@@ -34,21 +22,6 @@ std::string rate_text(std::size_t tokens, double seconds) {
 }
 
 }  // namespace
-
-CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
-  return {[least, most](std::string& text) -> std::string {
-            std::uint64_t value = 0;
-            const char* end = text.data() + text.size();
-            const auto [stop, fault] = std::from_chars(text.data(), end, value);
-            if (fault == std::errc() && stop == end && value >= least && value <= most) {
-              text = std::to_string(value);  // "010" is ten
-              return "";
-            }
-            return "\"" + text + "\", expected a whole number from " + std::to_string(least) +
-                   " to " + std::to_string(most);
-          },
-          ""};
-}
 
 Precision parse_precision(const std::string& name) {
   return name == "f32" ? Precision::kF32 : Precision::kBf16;
@@ -190,8 +163,10 @@ std::string read_text(const std::string& path) {
 std::string read_prompt(const std::string& argument) {
   if (argument != "-") return argument;
   std::string text = read_text("-");
-  if (text.ends_with('\n')) text.pop_back();
-  if (text.ends_with('\r')) text.pop_back();
+  if (text.ends_with('\n')) {
+    text.pop_back();
+    if (text.ends_with('\r')) text.pop_back();
+  }
   return text;
 }
 

@@ -27,9 +27,6 @@ void add_model_arguments(CLI::App& command, ModelArguments& arguments);
 void add_precision_option(CLI::App& command, std::string& precision);
 Precision parse_precision(const std::string& name);
 
-// Digits that make a number from `least` to `most`, and nothing else: a signed or an empty text is
-// no error by itself where the target is unsigned.
-CLI::Validator whole_number(std::uint64_t least, std::uint64_t most);
 constexpr std::uint64_t kMostTokens = std::uint64_t{1} << 24;
 
 // --max-tokens, --temperature, --top-k, ..., --stop, --seed.

@@ -6,6 +6,7 @@
 #include "exit_status.h"
 #include "helix/inspect.h"
 #include "text.h"
+#include "validators.h"
 
 namespace helix::cli {
 namespace {
@@ -108,11 +109,14 @@ void add_verify(CLI::App& app, Context& context) {
       "23 a tensor is missing, 24 the keys do not add up, 25 metrics or exact tensors differ; the "
       "first that applies.");
   command->add_option("PATH", arguments->path, "Folder of the HXQ checkpoint")->required();
-  command
-      ->add_option("--against", arguments->against,
-                   "The dense checkpoint it was made from: re-measures every matrix")
-      ->type_name("DENSE");
-  command->add_flag("--table", arguments->table, "With --against: a line per matrix");
+  CLI::Option* against =
+      command
+          ->add_option("--against", arguments->against,
+                       "The dense checkpoint it was made from: re-measures every matrix")
+          ->type_name("DENSE")
+          ->check(not_empty());
+  command->add_flag("--table", arguments->table, "With --against: a line per matrix")
+      ->needs(against);
   add_common_options(*command, arguments->common);
   command->callback([arguments, &context] { run(*arguments, context); });
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/message.h"
 
@@ -83,10 +84,12 @@ void Sampler::apply_penalties(std::span<const float> logits) {
   penalized_.assign(logits.begin(), logits.end());
   const auto penalty = static_cast<float>(options_.repetition_penalty);
   for (std::size_t i = 0; i < std::min(seen_.size(), penalized_.size()); ++i) {
-    if (seen_[i] == 0) continue;
     float& logit = penalized_[i];
+    if (seen_[i] == 0 || !std::isfinite(logit)) continue;
     logit = logit < 0.0F ? logit * penalty : logit / penalty;
     if ((seen_[i] & kSeenAnswer) != 0) logit -= static_cast<float>(options_.presence_penalty);
+    constexpr float kMost = std::numeric_limits<float>::max();
+    logit = std::clamp(logit, -kMost, kMost);  // only what the model gives may be infinite
   }
 }
 

@@ -101,6 +101,18 @@ TEST(SamplerTest, RepetitionPenaltyDividesPositiveAndMultipliesNegative) {
   EXPECT_EQ(sampler.choose(std::vector<float>{-1.0F, -0.15F, -0.1F}), 1);
 }
 
+// Beyond F32 they stay in order; it is not the weights that make no sense.
+TEST(SamplerTest, PenaltiesLeaveFiniteLogitsFinite) {
+  for (const auto& [repetition, presence] : {std::pair(1e-38, 0.0), std::pair(1.0, -3e38)}) {
+    SamplingOptions options;
+    options.repetition_penalty = repetition;
+    options.presence_penalty = presence;
+    Sampler sampler(options);
+    sampler.see_answer(1);
+    EXPECT_EQ(sampler.choose(std::vector<float>{3e38F, 2e38F, 2.0F}), 1);
+  }
+}
+
 TEST(SamplerTest, PresencePenaltyIsForTheAnswerOnly) {
   Sampler sampler({.presence_penalty = 1.0});
   sampler.see_prompt(0);

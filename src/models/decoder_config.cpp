@@ -58,8 +58,8 @@ std::vector<std::int32_t> read_end_tokens(const Json& config, std::string_view f
   if (found == config.end() || found->is_null()) return {};
   std::vector<std::int32_t> ids;
   const auto add = [&](const Json& id) {
-    const bool none = id.is_number_integer() && id.get<std::int64_t>() < 0;  // -1: there is none
-    if (!none) ids.push_back(token_id(id, file));
+    const bool negative = id.is_number_integer() && !id.is_number_unsigned();
+    if (!negative) ids.push_back(token_id(id, file));  // -1: there is none
   };
   if (found->is_array()) {
     for (const Json& id : *found) add(id);

@@ -242,6 +242,11 @@ TEST_F(LoadModelTest, AttentionInBothDirectionsIsNotKnown) {
   expect_refused(ErrorCode::kUnsupported, "is_causal");
 }
 
+TEST_F(LoadModelTest, AnEndTokenBeyondAllIdsIsRefused) {
+  config_["eos_token_id"] = UINT64_MAX;
+  expect_refused(ErrorCode::kCorruptData, "eos_token_id");
+}
+
 TEST_F(LoadModelTest, EndTokensBelowZeroAreNone) {
   config_["eos_token_id"] = {-1, 3};
   write();

@@ -101,15 +101,16 @@ def test_chat_answers_one_message_and_keeps_a_history(model: Path):
 def test_chat_takes_several_lines_between_quotes(model: Path):
     answers = {
         message: run("chat", model, "-n", 6, "--quiet", "--message", "-", stdin=message)[0]
-        for message in ("HI\n\nHO", "/new", "HI")
+        for message in ("HI\n\nHO", "/new", "HI", "B    \nA")
     }
-    assert len(set(answers.values())) == 3
+    assert len(set(answers.values())) == 4
     for text, message in (
         ('"""HI\n\nHO"""\n', "HI\n\nHO"),
         ('"""\nHI\n\nHO\n"""\n', "HI\n\nHO"),
         ('"""\nHI\n\nHO', "HI\n\nHO"),
         ('"""/new"""\n', "/new"),
         ('"""\n"""\nHI\n', "HI"),
+        ('"""a  \nb\t"""  \n', "B    \nA"),
     ):
         assert run("chat", model, "-n", 6, "--quiet", stdin=text)[0] == answers[message], text
 
@@ -275,6 +276,16 @@ def test_options_that_would_do_nothing(model: Path, tmp_path: Path):
     assert "--dummy" in error
     _, error = run("chat", model, "--json", check=2)
     assert "--message" in error
+    _, error = run("verify", model, "--table", check=2)
+    assert "--against" in error
+    for command in (
+        ("verify", model, "--against"),
+        ("eval", model, "--text", text, "--against"),
+        ("eval", model, "--text", text, "--receipt"),
+        ("bench", model, "--dummy"),
+    ):
+        assert command[-1] in run(*command, "", check=2)[1]
+    assert run("bench", model, "--threads", "0x2", check=2)
     _, error = run("chatter", check=2)
     assert '"chatter"' in error
 
@@ -294,6 +305,15 @@ def test_a_receipt_replaces_receipts_only(model: Path, tmp_path: Path):
         assert json.loads(receipt.read_text())["receipt"] == "helix evaluation"
     out, _ = run(*options, "--receipt", "/dev/full", check=6)
     assert "perplexity" in out  # the result is not lost
+    receipt.unlink()
+    with open("/dev/full", "w") as full:
+        lost = subprocess.run([HELIX, *map(str, options), "--receipt", receipt], stdout=full)
+        assert lost.returncode == 6
+        assert subprocess.run([HELIX, "--help"], stdout=full).returncode == 6
+    assert json.loads(receipt.read_text())["receipt"] == "helix evaluation"
+    text.unlink()
+    assert run(*options, "--receipt", tmp_path / "other.json", check=3)
+    assert not list(tmp_path.glob("*.json*.partial*"))
 
 
 def test_what_cannot_be_read(model: Path, tmp_path: Path):
