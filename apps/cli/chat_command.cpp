@@ -90,18 +90,23 @@ constexpr const char* kCommands =
     "message";
 constexpr std::string_view kQuotes = "\"\"\"";
 
-void drop_blanks_behind(std::string& line) { line.erase(line.find_last_not_of(" \t") + 1); }
+std::string_view without_blanks_behind(std::string_view line) {
+  return line.substr(0, line.find_last_not_of(" \t") + 1);
+}
+
+// Takes kQuotes, and blanks behind them, off the end of `text`; false where there are none.
+bool close_quotes(std::string& text) {
+  const std::string_view line = without_blanks_behind(text);
+  if (!line.ends_with(kQuotes)) return false;
+  text.resize(line.size() - kQuotes.size());
+  return true;
+}
 
 // `line` begins with kQuotes: becomes what stands between these and the next at the end of a line,
 // or the end of input.
 void read_quoted(LineReader& reader, std::string& line) {
   std::string text = line.substr(kQuotes.size());
-  while (!text.ends_with(kQuotes) && reader.next(line)) {
-    std::string end = line;
-    drop_blanks_behind(end);
-    text += "\n" + (end.ends_with(kQuotes) ? end : line);
-  }
-  if (text.ends_with(kQuotes)) text.resize(text.size() - kQuotes.size());
+  while (!close_quotes(text) && reader.next(line)) text += "\n" + line;
   if (text.starts_with('\n')) text.erase(0, 1);
   if (text.ends_with('\n')) text.pop_back();
   line = std::move(text);
@@ -121,9 +126,12 @@ void talk(Conversation& conversation, const Hooks& hooks, bool quiet) {
     }
     if (!reader.next(line)) return;
     const bool quoted = line.starts_with(kQuotes);
-    drop_blanks_behind(line);
-    if (line == "/exit") return;
-    if (quoted) read_quoted(reader, line);
+    if (quoted) {
+      read_quoted(reader, line);
+    } else {
+      line.resize(without_blanks_behind(line).size());
+      if (line == "/exit") return;
+    }
     if (line.empty()) continue;
     if (line == "/new" && !quoted) {
       conversation.forget();

@@ -110,7 +110,7 @@ def test_chat_takes_several_lines_between_quotes(model: Path):
         ('"""\nHI\n\nHO', "HI\n\nHO"),
         ('"""/new"""\n', "/new"),
         ('"""\n"""\nHI\n', "HI"),
-        ('"""a  \nb\t"""  \n', "B    \nA"),
+        ('"""B    \nA"""  \n', "B    \nA"),
     ):
         assert run("chat", model, "-n", 6, "--quiet", stdin=text)[0] == answers[message], text
 
