@@ -66,7 +66,7 @@ class Model {
   std::string decode(std::span<const std::int32_t> tokens, bool skip_special_tokens = true) const;
 
   // Continues a text. Tokens that the last call had in common with this one are not computed again.
-  // kInvalidArgument (options; an empty prompt; a prompt that the context does not take),
+  // kInvalidArgument (options; a prompt without tokens; a prompt that the context does not take),
   // kCancelled.
   Generation generate(std::string_view prompt, const GenerateOptions& options = {},
                       const TextCallback& on_text = {});

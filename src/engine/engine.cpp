@@ -58,6 +58,10 @@ void Engine::run(std::span<const Request> requests, const Hooks& hooks) {
   std::size_t rows = 0;
   for (const Request& request : requests) {
     check_room(*request.sequence, request.tokens.size());
+    for (const SequenceStep& step : steps) {
+      if (step.state != request.sequence->state_.get()) continue;
+      throw_error(ErrorCode::kInvalidArgument, "a sequence occurs twice in one step");
+    }
     steps.push_back({.state = request.sequence->state_.get(),
                      .tokens = request.tokens,
                      .final_length = request.final_length});

@@ -64,7 +64,8 @@ class Engine {
   // One step for many sequences at once, each occurring once: appends every request's tokens and
   // returns the wanted logits (rows, vocabulary), in the order of the requests, valid until the
   // next call. All or nothing: throws Error(kInvalidArgument) where a token is not in the
-  // vocabulary or a context is too small, before anything changes. kCancelled by `hooks`.
+  // vocabulary, a context is too small or a sequence occurs twice, before anything changes.
+  // kCancelled by `hooks`.
   std::span<const float> step(std::span<const Request> requests, const Hooks& hooks = {});
 
   // Appends `tokens` in chunks, looking at `hooks` for cancellation all the time, and returns the

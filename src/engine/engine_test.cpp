@@ -55,6 +55,8 @@ TEST_F(EngineTest, AStepThatDoesNotFitChangesNothing) {
                                                  {.sequence = &second, .tokens = many}};
   expect_error(ErrorCode::kInvalidArgument, "33 tokens, the context takes 32",
                [&] { engine_.step(requests); });
+  const std::vector<Engine::Request> twice = {requests[0], requests[0]};
+  expect_error(ErrorCode::kInvalidArgument, "occurs twice", [&] { engine_.step(twice); });
   EXPECT_EQ(first.length(), 0U);
 }
 

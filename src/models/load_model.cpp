@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/file.h"
 #include "base/message.h"
@@ -117,15 +119,6 @@ class FolderWeights final : public WeightSource {
 };
 
 }  // namespace
-
-const std::vector<std::string>& known_architectures() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> list;
-    for (const Architecture& architecture : kArchitectures) list.emplace_back(architecture.name);
-    return list;
-  }();
-  return names;
-}
 
 std::unique_ptr<CausalModel> load_model(const fs::path& folder, const LoadOptions& options) {
   // The architecture first: what else may be odd about a folder plays no role where it is unknown.

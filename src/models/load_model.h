@@ -2,8 +2,6 @@
 
 #include <filesystem>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "helix/precision.h"
 #include "helix/progress.h"
@@ -35,8 +33,5 @@ struct RandomModelOptions {
 // weights in memory: what `helix compress` would make of such a model, to time it.
 std::unique_ptr<CausalModel> random_model(const std::filesystem::path& config,
                                           const RandomModelOptions& options = {});
-
-// "llama", "qwen2", ...
-const std::vector<std::string>& known_architectures();
 
 }  // namespace helix
