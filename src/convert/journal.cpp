@@ -115,6 +115,10 @@ std::optional<std::string_view> payload_at(std::string_view content, std::uint64
 
 static_assert(std::is_trivially_copyable_v<Metrics>);
 
+bool is_journal(const std::filesystem::path& path) {
+  return payload_at(read_file(path), 0).has_value();
+}
+
 Journal::Journal(const std::filesystem::path& path, const std::string& fingerprint, bool resume)
     : file_(path, OutputFile::Mode::kKeep) {
   if (resume) read_records(read_file(path), fingerprint);

@@ -21,6 +21,9 @@ struct JournalRecord {
   Metrics metrics;
 };
 
+// Whether the file begins as a journal does.
+bool is_journal(const std::filesystem::path& path);
+
 // An append-only file of finished modules. A torn or damaged record ends the readable part; what
 // follows it is dropped. Layout: records of u64 payload length, u64 XXH3 of the payload, payload;
 // the first payload is the fingerprint of the run (source, options, version), the others are

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/message.h"
+#include "convert/journal.h"
 
 namespace helix {
 namespace {
@@ -76,9 +77,9 @@ Staging::Staging(const fs::path& source, const fs::path& destination, const Opti
   const bool has_finished = interrupted && !fs::is_empty(journal_);
   already_published_ = options.resume && has_finished && !fs::exists(folder_) &&
                        fs::exists(destination_ / "config.json");
-  if (has_finished && !fs::exists(folder_) && !fs::exists(destination_)) {
+  if (has_finished && !fs::exists(folder_) && !is_journal(journal_)) {
     throw_error(ErrorCode::kInvalidArgument, journal_.string(),
-                ": is in the way, and there is no run that it could be of");
+                ": is in the way, and no journal of a run");
   }
   check_destination();
   if (interrupted && !options.resume && !options.force && (options.resumable || has_finished)) {

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/testing/expect_error.h"
 #include "base/testing/temporary_folder.h"
+#include "convert/journal.h"
 
 namespace helix {
 namespace {
@@ -173,7 +174,7 @@ TEST_F(StagingTest, TwoDestinationsAtOnce) {
 
 TEST_F(StagingTest, EndsAPublishedRun) {
   write(out / "config.json", "new");
-  write(journal, "records");
+  Journal(journal, "the fingerprint", false);
   write(replaced / "config.json", "old");
   Staging staging = open(kResume);
   EXPECT_TRUE(staging.already_published());

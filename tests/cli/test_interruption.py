@@ -261,7 +261,10 @@ class TestWhatIsLeft:
         check(helix, source, out, unbroken)
 
     def test_decompress_to_the_same_destination(self, helix, compressed, out):
-        helix.succeed("decompress", compressed("bert"), out, "--quiet")
+        arguments = ["decompress", compressed("bert"), out, "--quiet"]
+        helix.refuse(ARGUMENT, "interrupted", *arguments)
+        assert leftovers(out) == ["out.hxq-journal", "out.hxq-partial"]
+        helix.succeed(*arguments, "--force")
         assert (out / "config.json").is_file()
         assert leftovers(out) == []
 
