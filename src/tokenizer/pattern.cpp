@@ -3,13 +3,17 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <optional>
+
 #include "base/message.h"
+#include "tokenizer/utf8.h"
 
 namespace helix {
 namespace {
 
 // Backtracking steps for one match; a well-meant expression needs a few per byte of text.
 constexpr std::uint32_t kMatchLimit = 400'000'000;
+constexpr std::uint32_t kHeapKibibytes = 2U << 20;
 constexpr std::size_t kJitStackBytes = std::size_t{8} << 20;
 
 template <auto Free>
@@ -34,6 +38,7 @@ struct Workspace {
   Workspace() {
     if (!data || !context) throw std::bad_alloc();
     pcre2_set_match_limit(context.get(), kMatchLimit);
+    pcre2_set_heap_limit(context.get(), kHeapKibibytes);
     if (stack) pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
   }
 };
@@ -42,6 +47,11 @@ Workspace& workspace() {
   thread_local Workspace instance;
   return instance;
 }
+
+struct Match {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
 
 std::string message_of(int code) {
   PCRE2_UCHAR text[256];
@@ -55,6 +65,7 @@ struct Pattern::Compiled {
   Code code;
   std::string where;
 
+  std::optional<Match> match(std::string_view text, std::size_t offset) const;
   void for_each_match(std::string_view text,
                       const std::function<void(std::size_t, std::size_t)>& found) const;
 };
@@ -86,27 +97,46 @@ Pattern Pattern::regex(std::string_view expression, std::string_view where) {
   return pattern;
 }
 
+std::optional<Match> Pattern::Compiled::match(std::string_view text, std::size_t offset) const {
+  const Workspace& work = workspace();
+  pcre2_match_data* data = work.data.get();
+  const auto run = [&](std::uint32_t options) {
+    return pcre2_match(code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), offset,
+                       PCRE2_NO_UTF_CHECK | options, data, work.context.get());
+  };
+  int count = run(0);
+  MatchData interpreted;
+  if (count == PCRE2_ERROR_JIT_STACKLIMIT) {
+    // Slower, but its way back is on the heap: in data of its own, which is freed at once.
+    interpreted.reset(pcre2_match_data_create(1, nullptr));
+    if (!interpreted) throw std::bad_alloc();
+    data = interpreted.get();
+    count = run(PCRE2_NO_JIT);
+  }
+  if (count == PCRE2_ERROR_NOMATCH) return std::nullopt;
+  if (count < 0) {
+    throw_error(ErrorCode::kInvalidArgument, where,
+                ": the regular expression gave up on this text: ", message_of(count));
+  }
+  const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data);
+  return Match{range[0], range[1]};
+}
+
+// The steps that Rust's binding to Oniguruma makes.
 void Pattern::Compiled::for_each_match(
     std::string_view text, const std::function<void(std::size_t, std::size_t)>& found) const {
-  Workspace& work = workspace();
-  // `found` may search with another pattern, so the result is copied out before it is called.
-  for (std::size_t offset = 0; offset < text.size();) {
-    const int count =
-        pcre2_match(code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), offset,
-                    PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, work.data.get(), work.context.get());
-    if (count == PCRE2_ERROR_NOMATCH) return;
-    if (count < 0) {
-      throw_error(ErrorCode::kInvalidArgument, where,
-                  ": the regular expression gave up on this text: ", message_of(count));
+  if (text.empty()) return;
+  std::size_t last_end = text.npos;
+  for (std::size_t offset = 0; offset <= text.size();) {
+    const auto range = match(text, offset);
+    if (!range) return;
+    if (range->begin == range->end && range->end == last_end) {
+      if (offset == text.size()) return;
+      next_code_point(text, offset);
+    } else {
+      found(range->begin, range->end);
+      offset = last_end = range->end;
     }
-    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(work.data.get());
-    const std::size_t begin = range[0];
-    const std::size_t end = range[1];
-    if (end <= begin || end <= offset) {  // \K can do such things
-      throw_error(ErrorCode::kUnsupported, where, ": the regular expression moves its start");
-    }
-    found(begin, end);
-    offset = end;
   }
 }
 

@@ -11,8 +11,9 @@ struct Range {
   bool is_delimiter = false;
 };
 
-// Receives alternating text and delimiters from left to right and hands on finished pieces. Nothing
-// but the piece under construction is held, whatever the length of the text.
+// Receives text and delimiters from left to right and hands on finished pieces; a delimiter may be
+// empty, which parts what is around it. Nothing but the piece under construction is held, whatever
+// the length of the text.
 class Splitter {
  public:
   Splitter(std::string_view text, bool at_start, SplitBehavior behavior,
@@ -20,7 +21,6 @@ class Splitter {
       : text_(text), at_start_(at_start), behavior_(behavior), sink_(sink) {}
 
   void add(Range range) {
-    if (range.begin == range.end) return;
     if (behavior_ == SplitBehavior::kRemoved) {
       if (!range.is_delimiter) emit(range);
     } else if (has_pending_ && joins(range)) {
@@ -51,6 +51,7 @@ class Splitter {
   }
 
   void emit(Range range) {
+    if (range.begin == range.end) return;
     sink_(text_.substr(range.begin, range.end - range.begin), at_start_ && range.begin == 0);
   }
 
@@ -73,11 +74,11 @@ class SplitPreTokenizer : public PreTokenizer {
     std::size_t done = 0;
     find_(text, [&](std::size_t begin, std::size_t end) {
       cancel.step();
-      splitter.add({done, begin, invert_});
+      if (done != begin) splitter.add({done, begin, invert_});
       splitter.add({begin, end, !invert_});
       done = end;
     });
-    splitter.add({done, text.size(), invert_});
+    if (done != text.size()) splitter.add({done, text.size(), invert_});
     splitter.finish();
   }
 

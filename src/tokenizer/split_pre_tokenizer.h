@@ -16,7 +16,7 @@ enum class SplitBehavior {
   kMergedWithNext,
 };
 
-// Calls its argument with (begin, end) of every delimiter, in order.
+// Calls its argument with (begin, end) of every delimiter, in order; it may be empty.
 using FindDelimiters = std::function<void(std::string_view text,
                                           const std::function<void(std::size_t, std::size_t)>&)>;
 
