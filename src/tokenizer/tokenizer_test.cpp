@@ -257,9 +257,9 @@ INSTANTIATE_TEST_SUITE_P(
               "UnicodeScripts"},
         Fault{R"({"decoder":{"type":"CTC"},)" HELIX_MODEL "}", kUnsupported, "CTC"},
         Fault{R"({"post_processor":{"type":"X"},)" HELIX_MODEL "}", kUnsupported, "X"},
-        Fault{R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[a&&b]"},"behavior":)"
+        Fault{R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"a{2}+"},"behavior":)"
               R"("Isolated"},)" HELIX_MODEL "}",
-              kUnsupported, "intersection"},
+              kUnsupported, "repeated interval"},
         Fault{
             R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a"},"behavior":"Isolated"},)" HELIX_MODEL
             "}",
