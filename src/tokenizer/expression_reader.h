@@ -16,7 +16,6 @@ class ExpressionReader {
   bool done() const { return at_ == text_.size(); }
   bool starts_with(std::string_view text) const { return rest().starts_with(text); }
   std::string_view rest() const { return text_.substr(at_); }
-  std::string_view before() const { return text_.substr(0, at_); }
 
   std::string_view take(std::size_t bytes);
   bool take_if(std::string_view text);
