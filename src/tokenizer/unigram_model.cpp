@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <array>
 #include <limits>
 
+#include "tokenizer/prefix_search.h"
 #include "tokenizer/token_model.h"
 #include "tokenizer/utf8.h"
 
@@ -28,11 +28,9 @@ struct Arrival {
 class UnigramModel : public TokenModel {
  public:
   UnigramModel(Vocabulary vocabulary, UnigramOptions options)
-      : TokenModel(std::move(vocabulary)), options_(std::move(options)) {
-    for (std::size_t id = 0; id < this->vocabulary().id_limit(); ++id) {
-      const std::string& token = *this->vocabulary().token(static_cast<TokenId>(id));
-      longest_token_bytes_ = std::max(longest_token_bytes_, token.size());
-    }
+      : TokenModel(std::move(vocabulary)),
+        options_(std::move(options)),
+        tokens_(this->vocabulary()) {
     const auto& scores = options_.scores;
     unknown_score_ = *std::min_element(scores.begin(), scores.end()) - kUnknownPenalty;
   }
@@ -54,16 +52,11 @@ class UnigramModel : public TokenModel {
     best[0].score = 0.0;
     for (std::size_t begin = 0, next = 0; begin < piece.size(); begin = next) {
       next_code_point(piece, next);
-      const std::size_t limit = std::min(piece.size(), begin + longest_token_bytes_);
       bool covered = false;  // one character is a token
-      for (std::size_t end = next; end <= limit; ++end) {
-        cancel.step();
-        if (end < piece.size() && (piece[end] & 0xC0) == 0x80) continue;
-        const auto id = vocabulary().find(piece.substr(begin, end - begin));
-        if (!id) continue;
-        covered = covered || end == next;
-        offer(best, begin, end, *id, options_.scores[static_cast<std::size_t>(*id)]);
-      }
+      tokens_.for_each(piece.substr(begin), cancel, [&](std::size_t size, TokenId id) {
+        covered = covered || begin + size == next;
+        offer(best, begin, begin + size, id, options_.scores[static_cast<std::size_t>(id)]);
+      });
       if (!covered) offer(best, begin, next, options_.unknown, unknown_score_);
     }
     return best;
@@ -114,7 +107,7 @@ class UnigramModel : public TokenModel {
 
   UnigramOptions options_;
   double unknown_score_ = 0.0;
-  std::size_t longest_token_bytes_ = 1;
+  PrefixSearch tokens_;
 };
 
 }  // namespace
