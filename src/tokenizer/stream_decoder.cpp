@@ -34,14 +34,13 @@ std::string StreamDecoder::push(TokenId id) {
   const std::size_t end = text.size() - incomplete_suffix_bytes(text);
   if (end <= sent_bytes_) return "";
   const std::string part = text.substr(sent_bytes_, end - sent_bytes_);
-  if (end < text.size()) {
-    sent_bytes_ = end;
-    return replace_invalid_utf8(part);
-  }
-  // Everything is out: what came before this push's ids no longer matters.
+  // What came before this push's ids no longer matters. A character that has only begun began in
+  // the last of them: those before it are out.
   window_.erase(window_.begin(), window_.begin() + static_cast<std::ptrdiff_t>(settled_ids_));
-  settled_ids_ = window_.size();
-  sent_bytes_ = text_of(window_).size();
+  const std::size_t held_back = text.size() - end;
+  settled_ids_ = window_.size() - (held_back > 0 ? 1 : 0);
+  const std::size_t size = text_of(window_).size();
+  sent_bytes_ = size - std::min(held_back, size);
   return replace_invalid_utf8(part);
 }
 
