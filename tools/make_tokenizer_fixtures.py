@@ -3,15 +3,19 @@
     python tools/make_tokenizer_fixtures.py OUT_DIR
 
 Every folder of OUT_DIR holds a tokenizer.json and expected.json: texts, and the ids and texts that
-the library itself gives. The C++ test tokenizer_test.cpp compares. Needs tokenizers only.
+the library itself gives. The C++ test tokenizer_test.cpp compares. Folder sentence-piece holds a
+tokenizer.model for sentence_piece_test.cpp. Needs tokenizers and sentencepiece.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
 from pathlib import Path
 
+from sentencepiece import SentencePieceTrainer
 from tokenizers import (
     AddedToken,
     Regex,
@@ -162,6 +166,29 @@ def expected(tokenizer: Tokenizer) -> list[dict[str, object]]:
     return result
 
 
+def sentence_piece(folder: Path) -> None:
+    """A model that puts no space before a text and replaces a few characters."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)  # the model keeps the name of the file of rules
+    rules = Path("rules.tsv")
+    rules.write_text("41\t61\nC9\t65\nE9\t65\n2126\t3C9\nFB01\t66 69\n", encoding="utf-8")
+    model = io.BytesIO()
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(
+            ["The quick brown fox jumps over the lazy dog, then finds them"] * 4
+        ),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=60,
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        normalization_rule_tsv=str(rules),
+        minloglevel=3,
+    )
+    rules.unlink()
+    Path("tokenizer.model").write_bytes(model.getvalue())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out", type=Path)
@@ -173,6 +200,7 @@ def main() -> None:
         tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
         cases = json.dumps(expected(tokenizer), ensure_ascii=False, indent=0)
         (folder / "expected.json").write_text(cases + "\n", encoding="utf-8")
+    sentence_piece(out / "sentence-piece")
 
 
 if __name__ == "__main__":
