@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/message.h"
 #include "tokenizer/unicode.h"
 #include "tokenizer/utf8.h"
 
@@ -41,12 +42,36 @@ void AddedTokens::add(AddedToken token) {
   const auto [entry, is_new] = by_content_.try_emplace(token.content, tokens_.size());
   if (is_new) {
     by_id_[token.id] = tokens_.size();
+    id_limit_ = std::max(id_limit_, token.id + 1);
     tokens_.push_back(std::move(token));
   } else {
-    by_id_.erase(tokens_[entry->second].id);
-    by_id_[token.id] = entry->second;
-    tokens_[entry->second] = std::move(token);
+    AddedToken& first = tokens_[entry->second];
+    token.id = first.id;
+    token.special |= first.special;
+    first = std::move(token);
   }
+}
+
+void AddedTokens::add(AddedToken token, const Vocabulary& vocabulary, std::string_view where) {
+  if (const auto id = vocabulary.find(token.content)) {
+    token.id = *id;
+  } else if (find(token.content) == nullptr) {
+    token.id = new_id(token, vocabulary, where);
+  }
+  add(std::move(token));
+}
+
+TokenId AddedTokens::new_id(const AddedToken& token, const Vocabulary& vocabulary,
+                            std::string_view where) const {
+  const TokenId next = std::max(id_limit_, static_cast<TokenId>(vocabulary.size()));
+  for (const TokenId id : {token.id, next}) {
+    const AddedToken* added = find(id);
+    const std::string* other = added != nullptr ? &added->content : vocabulary.token(id);
+    if (other == nullptr) continue;
+    throw_error(ErrorCode::kCorruptData, where, ": the added token \"", token.content,
+                "\" cannot have id ", id, ", which is that of \"", *other, "\"");
+  }
+  return next;
 }
 
 void AddedTokens::prepare(const Normalizer* normalizer) {

@@ -29,14 +29,19 @@ struct AddedToken {
 
 class AddedTokens {
  public:
-  // A second token with the same content replaces the first.
+  // A second token with the same content changes the first, which keeps its id and stays special.
   void add(AddedToken token);
+  // As the Hugging Face libraries number it: a token of `vocabulary` has the id it has there, a new
+  // one the next free id, even where its own is greater. Throws Error(kCorruptData) naming `where`
+  // if that id, or the new token's own, is another token's.
+  void add(AddedToken token, const Vocabulary& vocabulary, std::string_view where);
   // To be called once all are added; `normalizer` may be null.
   void prepare(const Normalizer* normalizer);
 
   const AddedToken* find(std::string_view content) const;
   const AddedToken* find(TokenId id) const;
-  const std::vector<AddedToken>& all() const { return tokens_; }
+  // One more than the greatest id.
+  TokenId id_limit() const { return id_limit_; }
 
   // What text is cut into: a token, or text between tokens.
   struct Sink {
@@ -51,9 +56,13 @@ class AddedTokens {
   void split(const TokenMatcher& matcher, std::string_view text, bool at_start, const Sink& sink,
              CancelCheck& cancel) const;
 
+  TokenId new_id(const AddedToken& token, const Vocabulary& vocabulary,
+                 std::string_view where) const;
+
   std::vector<AddedToken> tokens_;
   StringMap<std::size_t> by_content_;
   std::unordered_map<TokenId, std::size_t> by_id_;
+  TokenId id_limit_ = 0;
   TokenMatcher raw_;
   TokenMatcher normalized_;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/message.h"
+#include "tokenizer/character_map.h"
 #include "tokenizer/unicode.h"
 #include "tokenizer/utf8.h"
 
@@ -15,11 +16,13 @@ namespace {
 // it overrides that one flag: protocol buffers merge repeated messages.
 constexpr std::string_view kNoDummyPrefix("\x1A\x02\x18\x00", 4);
 
-// Llama's way back from pieces to text.
+constexpr std::string_view kSpace = "\xE2\x96\x81";
+
+// Llama's way back from pieces to text. How many spaces to strip is filled in.
 constexpr const char* kDecoder = R"({"type": "Sequence", "decoders": [
     {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "},
     {"type": "ByteFallback"}, {"type": "Fuse"},
-    {"type": "Strip", "content": " ", "start": 1, "stop": 0}]})";
+    {"type": "Strip", "content": " ", "start": 0, "stop": 0}]})";
 
 using Processor = sentencepiece::SentencePieceProcessor;
 
@@ -30,24 +33,26 @@ void load(Processor& processor, const std::string& bytes, const std::string& fil
   }
 }
 
+// What the pieces of `text` are before they are numbered; "" where the library fails.
+std::string joined_pieces(const Processor& processor, const char* text) {
+  std::vector<std::string> pieces;
+  std::string joined;
+  if (!processor.Encode(text, &pieces).ok()) return joined;
+  for (const std::string& piece : pieces) joined += piece;
+  return joined;
+}
+
 class SentencePieceBackend : public TokenBackend {
  public:
   SentencePieceBackend(std::string bytes, const std::string& file, SentencePieceOptions options)
-      : options_(std::move(options)),
-        decoder_(make_token_decoder(parse_sorted_json(kDecoder, file), file)) {
+      : options_(std::move(options)) {
+    check_character_maps(bytes, file);
     load(prefixing_, bytes, file);
     bytes += kNoDummyPrefix;
     load(plain_, bytes, file);
-    for (std::size_t id = 0; id < piece_count(); ++id) {
-      ids_.emplace(prefixing_.IdToPiece(static_cast<int>(id)), static_cast<TokenId>(id));
-    }
-    for (const AddedToken& token : options_.added_tokens) added_.add(token);
-    add_special_pieces();
-    added_.prepare(nullptr);
-    id_limit_ = piece_count();
-    for (const AddedToken& token : added_.all()) {
-      id_limit_ = std::max(id_limit_, static_cast<std::size_t>(token.id) + 1);
-    }
+    for (TokenId id = 0; is_piece(id); ++id) pieces_.add(prefixing_.IdToPiece(id), id, file);
+    add_tokens(file);
+    decoder_ = make_decoder(file);
     cuttable_ = find_cuttable();
   }
 
@@ -81,8 +86,7 @@ class SentencePieceBackend : public TokenBackend {
 
   std::optional<TokenId> token_to_id(std::string_view token) const override {
     if (const AddedToken* added = added_.find(token)) return added->id;
-    const auto entry = ids_.find(token);
-    return entry == ids_.end() ? std::nullopt : std::optional(entry->second);
+    return pieces_.find(token);
   }
 
   std::optional<std::string> id_to_token(TokenId id) const override {
@@ -96,32 +100,46 @@ class SentencePieceBackend : public TokenBackend {
     return is_piece(id) && is_special_piece(id);
   }
 
-  std::size_t id_limit() const override { return id_limit_; }
+  std::size_t id_limit() const override {
+    return std::max(pieces_.id_limit(), static_cast<std::size_t>(added_.id_limit()));
+  }
 
  private:
-  std::size_t piece_count() const { return static_cast<std::size_t>(prefixing_.GetPieceSize()); }
   bool is_piece(TokenId id) const { return id >= 0 && id < prefixing_.GetPieceSize(); }
 
   bool is_special_piece(TokenId id) const {
     return prefixing_.IsControl(id) || prefixing_.IsUnknown(id);
   }
 
-  void add_special_pieces() {
-    const auto add = [&](TokenId id) {
-      AddedToken token;
-      token.content = prefixing_.IdToPiece(id);
-      token.id = id;
-      token.special = true;
-      if (added_.find(id) == nullptr && added_.find(token.content) == nullptr) {
-        added_.add(std::move(token));
-      }
-    };
-    for (TokenId id = 0; is_piece(id); ++id) {
-      if (is_special_piece(id)) add(id);
+  void add_tokens(const std::string& file) {
+    for (const AddedToken& token : options_.added_tokens) {
+      const bool renames = is_piece(token.id) && !pieces_.find(token.content);
+      renames ? added_.add(token) : added_.add(token, pieces_, file);
     }
-    for (const std::string& name : options_.special_tokens) {
-      if (const auto entry = ids_.find(name); entry != ids_.end()) add(entry->second);
+    AddedToken control;
+    control.special = true;
+    for (control.id = 0; is_piece(control.id); ++control.id) {
+      control.content = prefixing_.IdToPiece(control.id);
+      if (is_special_piece(control.id)) add_if_new(control);
     }
+    for (AddedToken token : options_.special_tokens) {
+      token.id = pieces_.find(token.content).value_or(-1);
+      if (is_piece(token.id)) add_if_new(std::move(token));
+    }
+    added_.prepare(nullptr);
+  }
+
+  void add_if_new(AddedToken token) {
+    if (added_.find(token.id) == nullptr && added_.find(token.content) == nullptr) {
+      added_.add(std::move(token));
+    }
+  }
+
+  // The space that the model puts before a text does not come back.
+  std::unique_ptr<TokenDecoder> make_decoder(const std::string& file) const {
+    SortedJson json = parse_sorted_json(kDecoder, file);
+    json["decoders"].back()["start"] = joined_pieces(prefixing_, "x").starts_with(kSpace) ? 1 : 0;
+    return make_token_decoder(json, file);
   }
 
   static void append_if_known(int id, std::vector<TokenId>& ids) {
@@ -131,17 +149,13 @@ class SentencePieceBackend : public TokenBackend {
   // Whether text may be cut before a space that follows another character: no piece reaches across
   // such a place, and the model takes no spaces away.
   bool find_cuttable() const {
-    constexpr std::string_view kSpace = "\xE2\x96\x81";
-    for (std::size_t id = 0; id < piece_count(); ++id) {
-      std::string_view piece = prefixing_.IdToPiece(static_cast<int>(id));
+    for (TokenId id = 0; is_piece(id); ++id) {
+      std::string_view piece = prefixing_.IdToPiece(id);
       while (piece.starts_with(kSpace)) piece.remove_prefix(kSpace.size());
       if (piece.find(kSpace) != piece.npos) return false;
     }
-    std::vector<std::string> pieces;
-    if (!plain_.Encode("  x  y ", &pieces).ok()) return false;
-    std::string joined;
-    for (const std::string& piece : pieces) joined += piece;
-    return joined == "\xE2\x96\x81\xE2\x96\x81x\xE2\x96\x81\xE2\x96\x81y\xE2\x96\x81";
+    return joined_pieces(plain_, "  x  y ") ==
+           "\xE2\x96\x81\xE2\x96\x81x\xE2\x96\x81\xE2\x96\x81y\xE2\x96\x81";
   }
 
   // Whether what ends with `c` may be cut before a space: `c` becomes no space of the model.
@@ -187,8 +201,7 @@ class SentencePieceBackend : public TokenBackend {
   Processor prefixing_;  // as the model says
   Processor plain_;      // never puts a space before the text
   AddedTokens added_;
-  StringMap<TokenId> ids_;
-  std::size_t id_limit_ = 0;
+  Vocabulary pieces_;
   bool cuttable_ = false;
 };
 

@@ -10,7 +10,7 @@ void TokenMatcher::add(std::string_view text, std::size_t number) {
     if (is_new) ++node_count_;
     node = child->second;
   }
-  numbers_[node] = number;
+  numbers_.try_emplace(node, number);
   starts_[static_cast<unsigned char>(text[0])] = true;
   any_ = true;
 }

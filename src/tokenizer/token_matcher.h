@@ -14,7 +14,7 @@ namespace helix {
 // Finds the strings of a fixed set in text: from left to right, the longest where several begin.
 class TokenMatcher {
  public:
-  // `number` is what `found` is told; `text` is not empty and added once.
+  // `number` is what `found` is told; of the same text the first one's. An empty text is none.
   void add(std::string_view text, std::size_t number);
   bool empty() const { return !any_; }
 

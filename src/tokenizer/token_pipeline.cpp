@@ -11,23 +11,18 @@ namespace {
 
 class TokenPipeline : public TokenBackend {
  public:
-  TokenPipeline(const Component& file, TokenTables tables,
-                const std::vector<AddedToken>& extra_tokens)
+  TokenPipeline(const Component& file, TokenTables tables, const TokenizerSettings& settings)
       : normalizer_(make_normalizer(part(file, "normalizer"), name(file, "normalizer"))),
         pre_tokenizer_(
             make_pre_tokenizer(part(file, "pre_tokenizer"), name(file, "pre_tokenizer"))),
         model_(make_token_model(part(file, "model"), name(file, "model"), std::move(tables))),
         frame_(read_post_processor(part(file, "post_processor"), name(file, "post_processor"))),
         decoder_(make_token_decoder(part(file, "decoder"), name(file, "decoder"))) {
-    if (file.has("added_tokens")) read_added_tokens(file);
-    for (const AddedToken& token : extra_tokens) {
-      if (added_.find(token.id) == nullptr) added_.add(token);
-    }
+    if (file.has("added_tokens")) read_added_tokens(file, settings);
+    add_settings_tokens(settings, file.where());
     added_.prepare(normalizer_.get());
-    id_limit_ = model_->vocabulary().id_limit();
-    for (const AddedToken& token : added_.all()) {
-      id_limit_ = std::max(id_limit_, static_cast<std::size_t>(token.id) + 1);
-    }
+    id_limit_ =
+        std::max(model_->vocabulary().id_limit(), static_cast<std::size_t>(added_.id_limit()));
   }
 
   std::vector<TokenId> encode(std::string_view text, bool add_special_tokens,
@@ -98,12 +93,32 @@ class TokenPipeline : public TokenBackend {
     return file.where() + ": " + key;
   }
 
-  void read_added_tokens(const Component& file) {
+  void read_added_tokens(const Component& file, const TokenizerSettings& settings) {
     constexpr std::int64_t kMaxTokenId = (1 << 24) - 1;
     for (const Component& entry : file.list("added_tokens")) {
       const std::int64_t id = entry.number("id", -1);
       if (id < 0 || id > kMaxTokenId) entry.corrupt("id " + std::to_string(id));
-      added_.add(AddedToken::read(entry, static_cast<TokenId>(id)));
+      AddedToken token = AddedToken::read(entry, static_cast<TokenId>(id));
+      token.special |= !settings.config_adds_tokens && settings.has_role(token.content);
+      added_.add(std::move(token), model_->vocabulary(), file.where());
+    }
+  }
+
+  // As transformers does: what tokenizer_config.json says of a token wins, what added_tokens.json
+  // says does not; special tokens of the vocabulary are looked for in the text.
+  void add_settings_tokens(const TokenizerSettings& settings, const std::string& where) {
+    const auto is_known = [&](const AddedToken& token) {
+      return added_.find(token.content) != nullptr || added_.find(token.id) != nullptr;
+    };
+    for (const AddedToken& token : settings.added_tokens) {
+      if (settings.config_adds_tokens || !is_known(token)) {
+        added_.add(token, model_->vocabulary(), where);
+      }
+    }
+    for (const AddedToken& token : settings.all_special_tokens()) {
+      if (model_->vocabulary().find(token.content) && added_.find(token.content) == nullptr) {
+        added_.add(token, model_->vocabulary(), where);
+      }
     }
   }
 
@@ -132,9 +147,9 @@ class TokenPipeline : public TokenBackend {
 }  // namespace
 
 std::unique_ptr<TokenBackend> make_token_pipeline(TokenizerJson json, const std::string& file,
-                                                  const std::vector<AddedToken>& extra_tokens) {
+                                                  const TokenizerSettings& settings) {
   return std::make_unique<TokenPipeline>(Component(json.json, file), std::move(json.tables),
-                                         extra_tokens);
+                                         settings);
 }
 
 }  // namespace helix

@@ -29,7 +29,7 @@ std::unique_ptr<TokenBackend> open_backend(const fs::path& folder,
   const fs::path pipeline = folder / "tokenizer.json";
   if (fs::exists(pipeline)) {
     return make_token_pipeline(parse_tokenizer_json(read_file(pipeline), pipeline.string()),
-                               pipeline.string(), settings.added_tokens);
+                               pipeline.string(), settings);
   }
   const fs::path model = folder / "tokenizer.model";
   if (fs::exists(model)) {
@@ -38,7 +38,7 @@ std::unique_ptr<TokenBackend> open_backend(const fs::path& folder,
   const fs::path vocabulary = folder / "vocab.json";
   if (fs::exists(vocabulary) && fs::exists(folder / "merges.txt")) {
     return make_token_pipeline(read_vocabulary_and_merges(folder, settings), vocabulary.string(),
-                               settings.added_tokens);
+                               settings);
   }
   throw_error(ErrorCode::kNotFound, folder.string(),
               ": no tokenizer (tokenizer.json, tokenizer.model, or vocab.json and merges.txt)");
@@ -97,7 +97,9 @@ Tokenizer Tokenizer::open(const fs::path& folder) {
   TokenizerSettings settings = TokenizerSettings::read(folder);
   auto state = std::make_unique<State>();
   state->backend = open_backend(folder, settings);
-  state->special_tokens = std::move(settings.special_tokens);
+  for (auto& [role, token] : settings.special_tokens) {
+    state->special_tokens[role] = std::move(token.content);
+  }
   state->template_sources = std::move(settings.chat_templates);
   state->template_file = std::move(settings.chat_template_file);
   return Tokenizer(std::move(state));

@@ -13,36 +13,64 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<const char*, 7> kSpecialTokenNames{
-    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+constexpr std::array<const char*, 7> kRoles{"bos_token", "eos_token", "unk_token", "sep_token",
+                                            "pad_token", "cls_token", "mask_token"};
 
 std::optional<SortedJson> read_optional_json(const fs::path& path) {
   if (!fs::exists(path)) return std::nullopt;
   return parse_sorted_json(read_file(path), path.string());
 }
 
-// A string or an object with "content".
-std::string read_token(const SortedJson& json, const std::string& where) {
-  if (json.is_string()) return json.get<std::string>();
-  return Component(json, where).text("content");
+// A string or an object with "content". The id is not known yet.
+AddedToken read_token(const SortedJson& json, const std::string& where) {
+  if (!json.is_string()) return AddedToken::read(Component(json, where), -1);
+  AddedToken token;
+  token.content = json.get<std::string>();
+  token.special = true;
+  return token;
+}
+
+void add_role(const std::string& role, AddedToken token, TokenizerSettings& settings) {
+  token.special = true;
+  settings.special_tokens[role] = std::move(token);
+}
+
+// Beside the usual roles, whatever ends in "_token" is one.
+void read_roles(const Component& file, TokenizerSettings& settings) {
+  for (const auto& [role, value] : file.json().items()) {
+    const bool usual = std::ranges::find(kRoles, role) != kRoles.end();
+    const bool other = role.ends_with("_token") &&
+                       (value.is_string() || (value.is_object() && value.contains("content")));
+    if (value.is_null() || !(usual || other)) continue;
+    add_role(role, read_token(value, concat(file.where(), ".", role)), settings);
+  }
+}
+
+// Lists of tokens, or objects of roles and tokens.
+void read_more_special_tokens(const Component& file, TokenizerSettings& settings) {
+  for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
+    if (!file.has(key)) continue;
+    const SortedJson& tokens = file.json()[key];
+    for (const auto& [role, value] : tokens.items()) {
+      AddedToken token = read_token(value, concat(file.where(), ".", key));
+      if (tokens.is_object()) {
+        add_role(role, std::move(token), settings);
+      } else {
+        settings.more_special_tokens.push_back(std::move(token));
+      }
+    }
+  }
 }
 
 void read_special_tokens(const Component& file, TokenizerSettings& settings) {
-  for (const char* name : kSpecialTokenNames) {
-    if (!file.has(name) || settings.special_tokens.contains(name)) continue;
-    settings.special_tokens[name] = read_token(file.json()[name], concat(file.where(), ".", name));
-  }
-  for (const char* name : {"additional_special_tokens", "extra_special_tokens"}) {
-    if (!file.has(name)) continue;
-    for (const SortedJson& token : file.json()[name]) {  // a list, or an object with names
-      settings.more_special_tokens.push_back(read_token(token, concat(file.where(), ".", name)));
-    }
-  }
+  read_roles(file, settings);
+  read_more_special_tokens(file, settings);
 }
 
 // {"151643": {"content": "<|endoftext|>", ...}}
 void read_added_tokens_decoder(const Component& file, TokenizerSettings& settings) {
   if (!file.has("added_tokens_decoder")) return;
+  settings.config_adds_tokens = true;
   const Component tokens = file.member("added_tokens_decoder");
   for (const auto& [key, value] : tokens.json().items()) {
     TokenId id = -1;
@@ -83,10 +111,9 @@ void read_config(const Component& file, TokenizerSettings& settings) {
   read_chat_templates(file, settings);
 }
 
-// {"<|im_end|>": 151645}; tokens that tokenizer_config.json describes better are left out.
+// {"<|im_end|>": 151645}
 void read_added_tokens(const Component& file, TokenizerSettings& settings) {
-  std::vector<AddedToken> found;
-  const std::vector<std::string> special = settings.all_special_tokens();
+  const std::vector<AddedToken> special = settings.all_special_tokens();
   for (const auto& [content, id] : file.json().items()) {
     if (!id.is_number_integer() || id < 0 || id >= (1 << 24)) {
       file.corrupt("id of token \"" + content + "\"");
@@ -94,29 +121,15 @@ void read_added_tokens(const Component& file, TokenizerSettings& settings) {
     AddedToken token;
     token.content = content;
     token.id = id.get<TokenId>();
-    token.special = std::find(special.begin(), special.end(), content) != special.end();
+    token.special = std::ranges::find(special, content, &AddedToken::content) != special.end();
     token.normalized = !token.special;
-    bool known = false;
-    for (const AddedToken& other : settings.added_tokens) known |= other.id == token.id;
-    if (!known) found.push_back(std::move(token));
+    settings.added_tokens.push_back(std::move(token));
   }
-  settings.added_tokens.insert(settings.added_tokens.end(), found.begin(), found.end());
 }
 
-}  // namespace
-
-std::vector<std::string> TokenizerSettings::all_special_tokens() const {
-  std::vector<std::string> result = more_special_tokens;
-  for (const auto& [name, token] : special_tokens) result.push_back(token);
-  return result;
-}
-
-TokenizerSettings TokenizerSettings::read(const fs::path& folder) {
-  TokenizerSettings settings;
-  const fs::path config = folder / "tokenizer_config.json";
-  if (const auto json = read_optional_json(config)) {
-    read_config(Component(*json, config.string()), settings);
-  }
+// What folders without added_tokens_decoder in their tokenizer_config.json say in its place. As in
+// transformers, the other folders' files of these names are not looked at.
+void read_older_files(const fs::path& folder, TokenizerSettings& settings) {
   const fs::path special_tokens = folder / "special_tokens_map.json";
   if (const auto json = read_optional_json(special_tokens)) {
     read_special_tokens(Component(*json, special_tokens.string()), settings);
@@ -125,6 +138,30 @@ TokenizerSettings TokenizerSettings::read(const fs::path& folder) {
   if (const auto json = read_optional_json(added_tokens)) {
     read_added_tokens(Component(*json, added_tokens.string()), settings);
   }
+}
+
+}  // namespace
+
+std::vector<AddedToken> TokenizerSettings::all_special_tokens() const {
+  std::vector<AddedToken> result = more_special_tokens;
+  for (const auto& [role, token] : special_tokens) result.push_back(token);
+  return result;
+}
+
+bool TokenizerSettings::has_role(std::string_view content) const {
+  return std::ranges::any_of(special_tokens,
+                             [&](const auto& entry) { return entry.second.content == content; });
+}
+
+TokenizerSettings TokenizerSettings::read(const fs::path& folder) {
+  TokenizerSettings settings;
+  const fs::path config = folder / "tokenizer_config.json";
+  if (const auto json = read_optional_json(config)) {
+    read_config(Component(*json, config.string()), settings);
+  }
+  if (!settings.config_adds_tokens) read_older_files(folder, settings);
+  std::ranges::sort(settings.added_tokens, {}, &AddedToken::id);
+  for (AddedToken& token : settings.added_tokens) token.special |= settings.has_role(token.content);
   const fs::path chat_template = folder / "chat_template.jinja";
   if (fs::exists(chat_template)) {  // wins over tokenizer_config.json, as in transformers
     settings.chat_template_file = chat_template.string();

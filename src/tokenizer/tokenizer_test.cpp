@@ -350,15 +350,15 @@ TEST(AddedTokens, JoinersBelongToTheWord) {
 TEST(AddedTokens, WhitespaceTakenByOneMayBeginTheNext) {
   TemporaryFolder folder;
   write_file_atomically(folder / "tokenizer.json",
-                        R"({"added_tokens":[{"id":3,"content":"<R>","rstrip":true},)"
-                        R"({"id":4,"content":" a"},{"id":5,"content":"\n"},)"
-                        R"({"id":6,"content":"\t\t","lstrip":true,"rstrip":true}],)"
+                        R"({"added_tokens":[{"id":2,"content":"<R>","rstrip":true},)"
+                        R"({"id":3,"content":" a"},{"id":4,"content":"\n"},)"
+                        R"({"id":5,"content":"\t\t","lstrip":true,"rstrip":true}],)"
                         R"("model":{"type":"BPE","vocab":{"b":0," ":1},"merges":[]}})");
   const Tokenizer tokenizer = Tokenizer::open(folder.path());
-  EXPECT_EQ(tokenizer.encode("<R> ab"), (Ids{3, 4, 0}));
-  EXPECT_EQ(tokenizer.encode("<R> b"), (Ids{3, 0}));
-  EXPECT_EQ(tokenizer.encode("<R>\n b"), (Ids{3, 5, 1, 0}));
-  EXPECT_EQ(tokenizer.encode("\t\t\t\tb"), (Ids{6, 0}));
+  EXPECT_EQ(tokenizer.encode("<R> ab"), (Ids{2, 3, 0}));
+  EXPECT_EQ(tokenizer.encode("<R> b"), (Ids{2, 0}));
+  EXPECT_EQ(tokenizer.encode("<R>\n b"), (Ids{2, 4, 1, 0}));
+  EXPECT_EQ(tokenizer.encode("\t\t\t\tb"), (Ids{5, 0}));
 }
 
 TEST(TokenizerSettings, SpecialTokensWithoutAName) {
@@ -433,12 +433,12 @@ TEST(Tokenizer, ReadsItsSettings) {
       folder / "tokenizer_config.json",
       R"({"bos_token":"a","eos_token":{"content":"<e>"},"pad_token":null,"chat_template":)"
       R"([{"name":"default","template":"{{ bos_token }}D"},{"name":"tool_use","template":"T"}],)"
-      R"("added_tokens_decoder":{"7":{"content":"<e>","special":true}}})");
+      R"("added_tokens_decoder":{"3":{"content":"<e>","special":true}}})");
   const Tokenizer tokenizer = Tokenizer::open(folder.path());
   EXPECT_EQ(tokenizer.bos_id(), 0);
-  EXPECT_EQ(tokenizer.eos_id(), 7);
+  EXPECT_EQ(tokenizer.eos_id(), 3);
   EXPECT_FALSE(tokenizer.pad_id().has_value());
-  EXPECT_EQ(tokenizer.encode("ab<e>a"), (Ids{2, 7, 0}));
+  EXPECT_EQ(tokenizer.encode("ab<e>a"), (Ids{0, 1, 3, 0}));  // "a" is special
   EXPECT_EQ(tokenizer.render_chat(Json::array()), "aD");
   ChatOptions options;
   options.tools = Json::array();

@@ -56,41 +56,31 @@ bool is_class(const std::string& name, std::string_view base) {
   return name == base || name == std::string(base) + "Fast";
 }
 
-// "<|endoftext|>" and the tokens with a special role, where no file describes them better.
-SortedJson special_tokens(const Vocabulary& vocabulary, const TokenizerSettings& settings) {
+// "<|endoftext|>", special in every vocabulary that has it.
+SortedJson special_tokens(const Vocabulary& vocabulary) {
   SortedJson result = SortedJson::array();
-  std::vector<std::string> tokens = settings.all_special_tokens();
-  tokens.emplace_back(kEndOfText);
-  for (const std::string& token : tokens) {
-    const auto id = vocabulary.find(token);
-    bool known = !id;
-    for (const AddedToken& other : settings.added_tokens) known |= other.id == id;
-    if (!known) result.push_back({{"id", *id}, {"content", token}, {"special", true}});
+  if (const auto id = vocabulary.find(kEndOfText)) {
+    result.push_back({{"id", *id}, {"content", kEndOfText}, {"special", true}});
   }
   return result;
 }
 
-// The id of the token that the settings, or else the class, name so.
-std::optional<TokenId> named_token(const std::string& name, const std::string& default_token,
-                                   const Vocabulary& vocabulary,
-                                   const TokenizerSettings& settings) {
-  const auto entry = settings.special_tokens.find(name);
-  const std::string& token = entry == settings.special_tokens.end() ? default_token : entry->second;
-  for (const AddedToken& added : settings.added_tokens) {
-    if (added.content == token) return added.id;
-  }
-  return vocabulary.find(token);
-}
-
 // What add_bos_token and add_eos_token put around a text.
-SortedJson frame(const Vocabulary& vocabulary, const TokenizerSettings& settings) {
+SortedJson frame(const Vocabulary& vocabulary, const TokenizerSettings& settings,
+                 const std::string& file) {
   SortedJson parts = SortedJson::array();
   SortedJson ids = SortedJson::object();
-  const auto add = [&](const char* name, const char* default_token) {
-    const auto id = named_token(name, default_token, vocabulary, settings);
+  AddedTokens added;
+  for (const AddedToken& token : settings.added_tokens) added.add(token, vocabulary, file);
+  const auto add = [&](const char* role, const char* default_token) {
+    const auto entry = settings.special_tokens.find(role);
+    const std::string token =
+        entry == settings.special_tokens.end() ? default_token : entry->second.content;
+    const AddedToken* known = added.find(token);
+    const auto id = known != nullptr ? std::optional(known->id) : vocabulary.find(token);
     if (!id) return;
-    parts.push_back({{"SpecialToken", {{"id", name}}}});
-    ids[name] = {{"ids", SortedJson::array({*id})}};
+    parts.push_back({{"SpecialToken", {{"id", role}}}});
+    ids[role] = {{"ids", SortedJson::array({*id})}};
   };
   const bool is_qwen2 = is_class(settings.tokenizer_class, "Qwen2Tokenizer");
   if (settings.add_bos.value_or(false)) add("bos_token", is_qwen2 ? "" : kEndOfText);
@@ -116,8 +106,8 @@ TokenizerJson read_vocabulary_and_merges(const std::filesystem::path& folder,
   }
   TokenTables tables = {parse_vocabulary_json(read_file(folder / "vocab.json"), file),
                         read_merges(folder / "merges.txt")};
-  tokenizer["added_tokens"] = special_tokens(tables.vocabulary, settings);
-  tokenizer["post_processor"] = frame(tables.vocabulary, settings);
+  tokenizer["added_tokens"] = special_tokens(tables.vocabulary);
+  tokenizer["post_processor"] = frame(tables.vocabulary, settings, file);
   tokenizer["model"] = {
       {"type", "BPE"}, {"vocab", SortedJson::object()}, {"merges", SortedJson::array()}};
   return {std::move(tokenizer), std::move(tables)};
