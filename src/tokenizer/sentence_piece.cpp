@@ -6,8 +6,7 @@
 
 #include "base/message.h"
 #include "tokenizer/character_map.h"
-#include "tokenizer/unicode.h"
-#include "tokenizer/utf8.h"
+#include "tokenizer/text_cutter.h"
 
 namespace helix {
 namespace {
@@ -15,8 +14,6 @@ namespace {
 // Field 3 (normalizer_spec) with field 3 (add_dummy_prefix) = false. Appended to a serialized model
 // it overrides that one flag: protocol buffers merge repeated messages.
 constexpr std::string_view kNoDummyPrefix("\x1A\x02\x18\x00", 4);
-
-constexpr std::string_view kSpace = "\xE2\x96\x81";
 
 // Llama's way back from pieces to text. How many spaces to strip is filled in.
 constexpr const char* kDecoder = R"({"type": "Sequence", "decoders": [
@@ -33,15 +30,6 @@ void load(Processor& processor, const std::string& bytes, const std::string& fil
   }
 }
 
-// What the pieces of `text` are before they are numbered; "" where the library fails.
-std::string joined_pieces(const Processor& processor, const char* text) {
-  std::vector<std::string> pieces;
-  std::string joined;
-  if (!processor.Encode(text, &pieces).ok()) return joined;
-  for (const std::string& piece : pieces) joined += piece;
-  return joined;
-}
-
 class SentencePieceBackend : public TokenBackend {
  public:
   SentencePieceBackend(std::string bytes, const std::string& file, SentencePieceOptions options)
@@ -53,7 +41,7 @@ class SentencePieceBackend : public TokenBackend {
     for (TokenId id = 0; is_piece(id); ++id) pieces_.add(prefixing_.IdToPiece(id), id, file);
     add_tokens(file);
     decoder_ = make_decoder(file);
-    cuttable_ = find_cuttable();
+    cutter_ = TextCutter(plain_);
   }
 
   std::vector<TokenId> encode(std::string_view text, bool add_special_tokens,
@@ -135,10 +123,12 @@ class SentencePieceBackend : public TokenBackend {
     }
   }
 
-  // The space that the model puts before a text does not come back.
+  // A space before a text goes where the model puts one of its own there, or behind the text.
   std::unique_ptr<TokenDecoder> make_decoder(const std::string& file) const {
     SortedJson json = parse_sorted_json(kDecoder, file);
-    json["decoders"].back()["start"] = joined_pieces(prefixing_, "x").starts_with(kSpace) ? 1 : 0;
+    const bool has_space =
+        joined_pieces(prefixing_, "x").find(kSentencePieceSpace) != std::string::npos;
+    json["decoders"].back()["start"] = has_space ? 1 : 0;
     return make_token_decoder(json, file);
   }
 
@@ -146,40 +136,12 @@ class SentencePieceBackend : public TokenBackend {
     if (id >= 0) ids.push_back(id);
   }
 
-  // Whether text may be cut before a space that follows another character: no piece reaches across
-  // such a place, and the model takes no spaces away.
-  bool find_cuttable() const {
-    for (TokenId id = 0; is_piece(id); ++id) {
-      std::string_view piece = prefixing_.IdToPiece(id);
-      while (piece.starts_with(kSpace)) piece.remove_prefix(kSpace.size());
-      if (piece.find(kSpace) != piece.npos) return false;
-    }
-    return joined_pieces(plain_, "  x  y ") ==
-           "\xE2\x96\x81\xE2\x96\x81x\xE2\x96\x81\xE2\x96\x81y\xE2\x96\x81";
-  }
-
-  // Whether what ends with `c` may be cut before a space: `c` becomes no space of the model.
-  static bool cuttable_behind(char32_t c) {
-    return is_printable(c) && c != ' ' && c != 0x2581 && c != 0xFFFD;
-  }
-
-  // The library slows down on long text: it gets chunks where that changes nothing.
-  std::size_t chunk_bytes(std::string_view part) const {
-    constexpr std::size_t kChunkBytes = 4096;
-    if (!cuttable_) return part.size();
-    std::size_t at = part.find(' ', std::min(kChunkBytes, part.size()));
-    while (at != part.npos && !cuttable_behind(last_code_point(part.substr(0, at)))) {
-      at = part.find(' ', at + 1);
-    }
-    return std::min(at, part.size());
-  }
-
   void encode_part(std::string_view part, bool at_start, std::vector<TokenId>& ids,
                    const Hooks& hooks) const {
     const Processor* processor = options_.prefix_every_part || at_start ? &prefixing_ : &plain_;
     while (!part.empty()) {
       hooks.check_cancelled();
-      const std::size_t size = chunk_bytes(part);
+      const std::size_t size = cutter_.chunk_bytes(part);
       encode_chunk(*processor, part.substr(0, size), ids);
       part.remove_prefix(size);
       processor = &plain_;
@@ -202,7 +164,7 @@ class SentencePieceBackend : public TokenBackend {
   Processor plain_;      // never puts a space before the text
   AddedTokens added_;
   Vocabulary pieces_;
-  bool cuttable_ = false;
+  TextCutter cutter_;
 };
 
 }  // namespace

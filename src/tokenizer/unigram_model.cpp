@@ -90,6 +90,10 @@ class UnigramModel : public TokenModel {
 
   void append_unknown(std::string_view text, std::vector<TokenId>& reversed,
                       CancelCheck& cancel) const {
+    if (text == *vocabulary().token(options_.unknown)) {  // written out, it needs no bytes
+      reversed.push_back(options_.unknown);
+      return;
+    }
     std::vector<TokenId> bytes;
     for (const char byte : text) {
       cancel.step();
