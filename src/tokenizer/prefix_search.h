@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "tokenizer/cancel_check.h"
@@ -24,12 +25,9 @@ class PrefixSearch {
     auto last = tokens_.end();
     for (std::size_t i = 0; i < text.size(); ++i) {
       cancel.step();
-      const auto range =
-          std::ranges::equal_range(first, last, static_cast<unsigned char>(text[i]), {},
-                                   [i](const Token& token) { return token.byte(i); });
-      if (range.empty()) return;
-      first = range.begin();
-      last = range.end();
+      const auto byte = static_cast<unsigned char>(text[i]);
+      std::tie(first, last) = std::equal_range(first, last, byte, Less{i});
+      if (first == last) return;
       if (first->text.size() == i + 1) {
         found(i + 1, first->id);
         ++first;
@@ -42,6 +40,12 @@ class PrefixSearch {
     std::string_view text;
     TokenId id;
     unsigned char byte(std::size_t i) const { return static_cast<unsigned char>(text[i]); }
+  };
+  // Order by one byte.
+  struct Less {
+    std::size_t i;
+    bool operator()(const Token& a, unsigned char b) const { return a.byte(i) < b; }
+    bool operator()(unsigned char a, const Token& b) const { return a < b.byte(i); }
   };
   std::vector<Token> tokens_;  // sorted by text, none empty
 };

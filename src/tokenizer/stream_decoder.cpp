@@ -49,7 +49,7 @@ std::string StreamDecoder::finish() {
   const std::string rest = text.substr(std::min(sent_bytes_, text.size()));
   // Where every byte held back is an id of its own, how they read is the decoder's affair.
   const auto last = std::span<const TokenId>(window_).last(std::min(rest.size(), window_.size()));
-  const std::string result =
+  std::string result =
       text_of(last) == rest
           ? tokenizer_->backend().decode(last, skip_special_tokens_, InvalidBytes::kReplace)
           : replace_invalid_utf8(rest);
