@@ -174,7 +174,7 @@ def render(source: str, variables: dict[str, Any]) -> dict[str, Any]:
         return {"refused": ""}
     except jinja2.exceptions.TemplateError as error:
         return {"refused": str(error)}
-    except (ArithmeticError, TypeError, ValueError):
+    except (ArithmeticError, LookupError, SyntaxError, TypeError, ValueError):
         return {"refused": ""}
 
 

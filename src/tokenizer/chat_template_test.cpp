@@ -74,11 +74,13 @@ void expect_refused(ErrorCode code, const std::string& part, const std::string& 
 TEST(ChatTemplate, NamesWhatItDoesNotKnow) {
   constexpr ErrorCode kCode = ErrorCode::kUnsupported;
   expect_refused(kCode, "line 2: the statement 'include'", "\n{% include 'x' %}");
-  expect_refused(kCode, "the filter 'wordcount'", "{{ 'a' | wordcount }}");
+  expect_refused(kCode, "the filter 'wordwrap'", "{{ 'a' | wordwrap }}");
   expect_refused(kCode, "the test 'prime'", "{{ 3 is prime }}");
   expect_refused(kCode, "__class__", "{{ ''.__class__ }}");
   expect_refused(kCode, "append", "{% set l = [] %}{{ l.append(1) }}");
-  expect_refused(kCode, "unpacking", "{{ dict(*[1]) }}");
+  expect_refused(kCode, "the format {:>3}", "{{ '{:>3}'.format(1) }}");
+  expect_refused(kCode, "the format {a.b}", "{{ '{a.b}'.format(a=1) }}");
+  expect_refused(kCode, "the format {!r}", "{{ '{!r}'.format(1) }}");
   expect_refused(kCode, "varargs", "{% macro m() %}{{ varargs }}{% endmacro %}{{ m() }}");
   expect_refused(kCode, "recursive", "{% for a in [] recursive %}{% endfor %}");
   expect_refused(kCode, "generation", "{% generation %}{{ caller() }}{% endgeneration %}");
@@ -107,7 +109,33 @@ TEST(ChatTemplate, RefusesRatherThanGuesses) {
   expect_refused(kCode, "of this size", "{{ 'ffffffffffffffffffff' | int(0, 16) }}");
   expect_refused(kCode, "a backslash before", "{{ '\\\u00e9' }}");
   expect_refused(kCode, "in a view", "{{ [1] in {}.values() }}");
+  expect_refused(kCode, "integers this large", "{{ 9007199254740993 / 3 }}");
+  expect_refused(kCode, "an indent so wide", "{{ [1] | tojson(indent=65) }}");
+  expect_refused(kCode, "the name 'q'", "{% set a | replace('x', q) %}x{% endset %}");
   expect_refused(ErrorCode::kInvalidArgument, "not subscriptable", "{{ 5[:] }}");
+}
+
+// Markup escapes what other text meets it; where that is not followed, it is refused.
+TEST(ChatTemplate, RefusesMarkupThatItDoesNotFollow) {
+  const std::string set = "{% set x = '<' | safe %}{% set n = namespace() %}";
+  for (const char* use :
+       {"{{ [x] }}", "{{ {'k': x} }}", "{{ x.replace('<', '>') }}", "{{ x * 2 }}", "{{ x[0] }}",
+        "{{ x[:1] }}", "{{ x | upper }}", "{{ x | string }}", "{{ ['a'] | join(x) }}",
+        "{{ x % 1 }}", "{% for c in x %}{% endfor %}", "{% set n.x = x %}", "{% set a, b = x %}",
+        "{{ ['a'] | map('safe') | list }}", "{{ dict(k=x) }}", "{{ '{}'.format(x) }}"}) {
+    expect_refused(ErrorCode::kUnsupported, "line 1", set + use);
+  }
+}
+
+// The steps that a template may take grow with the conversation.
+TEST(ChatTemplate, RendersLongConversations) {
+  const ChatTemplate chat(
+      "{% for m in messages %}{% if m.role == 'user' and m.content is string %}"
+      "{{ '<' + m['role'] + '>' + m['content'] | trim + '\n' }}{% endif %}{% endfor %}",
+      "t");
+  const Json message{{"role", "user"}, {"content", "hello"}};
+  const Json variables{{"messages", std::vector<Json>(100'000, message)}};
+  EXPECT_EQ(chat.render(variables).size(), 100'000 * std::string("<user>hello\n").size());
 }
 
 TEST(ChatTemplate, RefusesBrokenSyntax) {
@@ -148,6 +176,34 @@ TEST(ChatTemplate, EndsWhateverTheTemplateDoes) {
   std::string chain = "{{ 1";
   for (int i = 0; i < 50'000; ++i) chain += "+1";
   expect_refused(ErrorCode::kUnsupported, "this deep", chain + " }}");
+}
+
+// Lists that hold one list twice are small, but walking over them takes for ever.
+TEST(ChatTemplate, EndsWhereValuesShareTheirParts) {
+  const auto doubled = [](const std::string& open, const std::string& middle,
+                          const std::string& close) {
+    std::string source = "{% set n = namespace(a=1, b=1) %}{% for i in range(100) %}";
+    for (const std::string name : {"n.a", "n.b"}) {
+      source += "{% set " + name + " = " + open + name + middle + name + close + " %}";
+    }
+    return source + "{% endfor %}";
+  };
+  const std::string lists = doubled("[", ", ", "]");
+  for (const char* use :
+       {"{{ n.a }}", "{{ n.a ~ '' }}", "{{ n.a | string }}", "{{ n.a | tojson }}",
+        "{{ n.a == n.b }}", "{{ n.a < n.b }}", "{{ n.a in [n.b] }}", "{{ [n.a, n.b] | sort }}",
+        "{{ [n.a].count(n.b) }}", "{{ [n.a].index(n.b) }}", "{{ [n.a, n.b] | max }}",
+        "{% for x in [n.a, n.b] %}{{ loop.changed(x) }}{% endfor %}"}) {
+    expect_refused(ErrorCode::kUnsupported, "not supported", lists + use);
+  }
+  expect_refused(ErrorCode::kUnsupported, "bytes", "{{ [[1] * 1000] * 1000 * 1000 }}");
+  const std::string dicts = doubled("{'a': ", ", 'b': ", "}");
+  expect_refused(ErrorCode::kUnsupported, "bytes", dicts + "{{ n.a }}");
+  expect_refused(ErrorCode::kUnsupported, "steps", dicts + "{{ n.a == n.b }}");
+  const std::string tuples = doubled("(", ", ", ")");
+  expect_refused(ErrorCode::kUnsupported, "steps", tuples + "{{ n.a in {'k': n.b}.values() }}");
+  expect_refused(ErrorCode::kUnsupported, "in a view",
+                 doubled("(", ", ", ", [])") + "{{ n.a in {}.values() }}");
 }
 
 TEST(ChatTemplate, RefusesInvalidUtf8) {

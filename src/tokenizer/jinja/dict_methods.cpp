@@ -28,7 +28,7 @@ Value values(Runtime& runtime, const Value& self, const CallArguments& arguments
 Value get(Runtime& runtime, const Value& self, const CallArguments& arguments) {
   const BoundArguments bound(runtime, "get", arguments, {"key", "default"}, 1);
   require_hashable(runtime, bound.required(0));
-  if (const Value* found = self.dict().find(bound.required(0))) return *found;
+  if (const Value* found = runtime.find(self.dict(), bound.required(0))) return *found;
   return bound.has(1) ? bound.required(1) : Value();
 }
 

@@ -1,5 +1,9 @@
 #include "tokenizer/jinja/evaluator.h"
 
+#include <algorithm>
+#include <iterator>
+
+#include "base/message.h"
 #include "tokenizer/jinja/filters.h"
 #include "tokenizer/jinja/functions.h"
 #include "tokenizer/jinja/operators.h"
@@ -12,7 +16,14 @@ class Evaluator {
   Evaluator(Runtime& runtime, const Scope& scope, const Value* filter_operand)
       : runtime_(runtime), scope_(scope), filter_operand_(filter_operand) {}
 
+  // As any, for what takes no markup: most operations treat it apart from other text.
   Value run(const Expression& node) {
+    Value result = any(node);
+    if (result.is_markup()) runtime_.unsupported("what 'safe' or 'escape' gave, used like this,");
+    return result;
+  }
+
+  Value any(const Expression& node) {
     const Runtime::Depth depth(runtime_);
     runtime_.step();
     runtime_.set_line(node.line);
@@ -25,6 +36,12 @@ class Evaluator {
     CallArguments result;
     for (const auto& node : nodes.positional) result.positional.push_back(run(*node));
     for (const auto& [name, node] : nodes.keyword) result.keyword.emplace_back(name, run(*node));
+    if (nodes.unpacked) {
+      for (Value& value : runtime_.iterate(run(*nodes.unpacked))) {
+        result.positional.push_back(std::move(value));
+      }
+    }
+    if (nodes.unpacked_keyword) unpack_keyword(run(*nodes.unpacked_keyword), result);
     return result;
   }
 
@@ -44,7 +61,7 @@ class Evaluator {
       case Kind::kCall: return call_node(node);
       case Kind::kFilter: return filter(node);
       case Kind::kTest: return test(node);
-      case Kind::kNot: return !operand(node, 0).truth();
+      case Kind::kNot: return !any_operand(node, 0).truth();
       case Kind::kNegative: return negative(runtime_, operand(node, 0));
       case Kind::kPositive: return negative(runtime_, negative(runtime_, operand(node, 0)));
       case Kind::kBinary: return binary_node(node);
@@ -58,6 +75,21 @@ class Evaluator {
   }
 
   Value operand(const Expression& node, std::size_t index) { return run(*node.operands[index]); }
+  Value any_operand(const Expression& node, std::size_t i) { return any(*node.operands[i]); }
+
+  void unpack_keyword(const Value& value, CallArguments& result) {
+    if (!value.is_dict()) runtime_.fail("the argument behind ** is no mapping");
+    std::vector<std::pair<std::string, Value>> unpacked;
+    for (const auto& [key, element] : value.dict().entries()) {
+      runtime_.step(1 + result.keyword.size());
+      if (!key.is_text()) runtime_.fail("keywords must be strings");
+      for (const auto& argument : result.keyword) {
+        if (argument.first == key.text()) runtime_.fail(concat(key.text(), " given twice"));
+      }
+      unpacked.emplace_back(key.text(), element);
+    }
+    std::move(unpacked.begin(), unpacked.end(), std::back_inserter(result.keyword));
+  }
 
   std::vector<Value> operands(const Expression& node) {
     std::vector<Value> result;
@@ -101,41 +133,47 @@ class Evaluator {
   }
 
   Value filter(const Expression& node) {
-    const Value subject = node.operands[0] ? operand(node, 0) : *filter_operand_;
+    const Value subject = filter_subject(node);
     const CallArguments given = arguments(node.arguments);
     runtime_.set_line(node.line);
     return apply_filter(runtime_, node.text, subject, given);
   }
 
+  Value filter_subject(const Expression& node) {
+    if (!node.operands[0]) return *filter_operand_;
+    return takes_markup(node.text) ? any_operand(node, 0) : operand(node, 0);
+  }
+
   Value test(const Expression& node) {
-    const Value subject = operand(node, 0);
+    const Value subject = any_operand(node, 0);
     const CallArguments given = arguments(node.arguments);
     runtime_.set_line(node.line);
     return apply_test(runtime_, node.text, subject, given);
   }
 
   Value binary_node(const Expression& node) {
-    const Value left = operand(node, 0);
-    const Value right = operand(node, 1);
+    const bool adds = node.text == "+";
+    const Value left = adds ? any_operand(node, 0) : operand(node, 0);
+    const Value right = adds ? any_operand(node, 1) : operand(node, 1);
     runtime_.set_line(node.line);
     return binary(runtime_, node.text, left, right);
   }
 
   Value concatenate(const Expression& node) {
     std::string text;
-    for (const auto& child : node.operands) text += runtime_.to_text(run(*child));
+    for (const auto& child : node.operands) text += runtime_.to_text(any(*child));
     return runtime_.text(std::move(text));
   }
 
   Value logical(const Expression& node, bool stops_at) {
-    Value left = operand(node, 0);
-    return left.truth() == stops_at ? left : operand(node, 1);
+    Value left = any_operand(node, 0);
+    return left.truth() == stops_at ? left : any_operand(node, 1);
   }
 
   Value comparison(const Expression& node) {
-    Value left = operand(node, 0);
+    Value left = any_operand(node, 0);
     for (std::size_t i = 0; i < node.operators.size(); ++i) {
-      Value right = operand(node, i + 1);
+      Value right = any_operand(node, i + 1);
       runtime_.set_line(node.line);
       if (!compare(runtime_, node.operators[i], left, right)) return false;
       left = std::move(right);
@@ -144,8 +182,8 @@ class Evaluator {
   }
 
   Value conditional(const Expression& node) {
-    if (operand(node, 0).truth()) return operand(node, 1);
-    if (node.operands[2]) return operand(node, 2);
+    if (any_operand(node, 0).truth()) return any_operand(node, 1);
+    if (node.operands[2]) return any_operand(node, 2);
     return Undefined{
         "the inline if-expression evaluated to false and no else section was defined."};
   }
@@ -158,12 +196,12 @@ class Evaluator {
 }  // namespace
 
 Value evaluate(Runtime& runtime, const Expression& expression, const Scope& scope) {
-  return Evaluator(runtime, scope, nullptr).run(expression);
+  return Evaluator(runtime, scope, nullptr).any(expression);
 }
 
 Value evaluate_filters(Runtime& runtime, const Expression& filters, const Scope& scope,
                        const Value& operand) {
-  return Evaluator(runtime, scope, &operand).run(filters);
+  return Evaluator(runtime, scope, &operand).any(filters);
 }
 
 CallArguments evaluate_arguments(Runtime& runtime, const Arguments& arguments, const Scope& scope) {

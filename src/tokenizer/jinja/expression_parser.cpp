@@ -9,14 +9,6 @@ namespace {
 
 constexpr int kMaxExpressionDepth = 200;
 
-int depth_of(const std::vector<ExpressionPointer>& nodes) {
-  int depth = 0;
-  for (const auto& node : nodes) {
-    if (node) depth = std::max(depth, node->depth);
-  }
-  return depth;
-}
-
 }  // namespace
 
 ExpressionPointer ExpressionParser::make(Kind kind, std::string text) const {
@@ -29,12 +21,10 @@ ExpressionPointer ExpressionParser::make(Kind kind, std::string text) const {
 
 ExpressionPointer ExpressionParser::with(ExpressionPointer node,
                                          std::vector<ExpressionPointer> operands) const {
-  int depth = std::max(depth_of(operands), depth_of(node->arguments.positional));
-  for (const auto& argument : node->arguments.keyword) {
-    depth = std::max(depth, argument.second->depth);
-  }
-  node->depth = depth + 1;
   node->operands = std::move(operands);
+  for_each_child(*node, [&](const ExpressionPointer& child) {
+    node->depth = std::max(node->depth, child->depth + 1);
+  });
   // A long chain such as a + b + c + ... nests without the parser calling itself.
   if (node->depth > kMaxExpressionDepth) stream_.unsupported("an expression this deep");
   return node;
@@ -287,22 +277,34 @@ Arguments ExpressionParser::parse_arguments() {
     if (!first) stream_.expect_operator(",");
     first = false;
     if (stream_.is_operator(")")) break;
-    if (stream_.is_operator("*") || stream_.is_operator("**")) {
-      stream_.unsupported("unpacking arguments");
-    }
-    const Token& after = stream_.look_ahead();
-    if (stream_.is(Token::Kind::kName) && after.kind == Token::Kind::kOperator &&
-        after.text == "=") {
-      std::string name = stream_.next().text;
-      stream_.next();
-      arguments.keyword.emplace_back(std::move(name), parse_expression());
-    } else {
-      if (!arguments.keyword.empty()) stream_.fail("a positional argument behind a named one");
-      arguments.positional.push_back(parse_expression());
-    }
+    parse_argument(arguments);
   }
   stream_.next();
   return arguments;
+}
+
+void ExpressionParser::parse_argument(Arguments& arguments) {
+  if (arguments.unpacked_keyword) stream_.fail("an argument behind **");
+  const Token& after = stream_.look_ahead();
+  if (stream_.skip_operator("*")) {
+    if (arguments.unpacked) stream_.fail("* twice in a call");
+    arguments.unpacked = parse_expression();
+  } else if (stream_.skip_operator("**")) {
+    arguments.unpacked_keyword = parse_expression();
+  } else if (stream_.is(Token::Kind::kName) && after.kind == Token::Kind::kOperator &&
+             after.text == "=") {
+    std::string name = stream_.next().text;
+    for (const auto& argument : arguments.keyword) {
+      if (argument.first == name) stream_.fail(concat("argument ", name, " given twice"));
+    }
+    stream_.next();
+    arguments.keyword.emplace_back(std::move(name), parse_expression());
+  } else {
+    if (!arguments.keyword.empty() || arguments.unpacked) {
+      stream_.fail("a positional argument behind a named or unpacked one");
+    }
+    arguments.positional.push_back(parse_expression());
+  }
 }
 
 ExpressionPointer ExpressionParser::parse_attribute(ExpressionPointer operand) {

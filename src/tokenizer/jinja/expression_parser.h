@@ -44,6 +44,7 @@ class ExpressionParser {
   ExpressionPointer parse_postfix(ExpressionPointer operand);
   ExpressionPointer parse_filters_and_tests(ExpressionPointer operand);
   ExpressionPointer parse_call(ExpressionPointer callee);
+  void parse_argument(Arguments& arguments);
   ExpressionPointer parse_attribute(ExpressionPointer operand);
   ExpressionPointer parse_subscript(ExpressionPointer operand);
   ExpressionPointer parse_slice(ExpressionPointer operand, ExpressionPointer start);

@@ -7,12 +7,12 @@ namespace helix::jinja {
 namespace {
 
 constexpr std::string_view kMissing[] = {
-    "attr",     "batch",     "center", "e",         "escape",   "filesizeformat", "forceescape",
-    "format",   "groupby",   "pprint", "random",    "safe",     "slice",          "striptags",
-    "truncate", "urlencode", "urlize", "wordcount", "wordwrap", "xmlattr"};
+    "attr",  "batch",     "filesizeformat", "forceescape", "format", "groupby",  "pprint", "random",
+    "slice", "striptags", "truncate",       "urlencode",   "urlize", "wordwrap", "xmlattr"};
 
 Filter find_filter(const std::string& name) {
-  for (const FilterTable* table : {&text_filters(), &sequence_filters(), &selection_filters()}) {
+  for (const FilterTable* table :
+       {&text_filters(), &sequence_filters(), &selection_filters(), &markup_filters()}) {
     const auto entry = table->find(name);
     if (entry != table->end()) return entry->second;
   }

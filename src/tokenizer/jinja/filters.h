@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "tokenizer/jinja/runtime.h"
 
@@ -14,6 +15,8 @@ using FilterTable = std::map<std::string, Filter, std::less<>>;
 // value | name(arguments). Throws Error(kUnsupported) for a filter that is not known.
 Value apply_filter(Runtime& runtime, const std::string& name, const Value& value,
                    const CallArguments& arguments);
+// Whether the filter is known to treat markup as it should.
+bool takes_markup(std::string_view name);
 // value is name(arguments)
 bool apply_test(Runtime& runtime, const std::string& name, const Value& value,
                 const CallArguments& arguments);
@@ -25,6 +28,7 @@ bool is_test(const std::string& name);
 const FilterTable& text_filters();
 const FilterTable& sequence_filters();
 const FilterTable& selection_filters();
+const FilterTable& markup_filters();
 
 Value tojson(Runtime& runtime, const Value& value, const CallArguments& arguments);
 

@@ -11,7 +11,7 @@ class NameCheck {
   explicit NameCheck(const std::string& name) : name_(name) {}
 
   void run(const Body& body, bool within_if) const {
-    for (const Statement& statement : body) run(statement, within_if);
+    for (const Statement& statement : body.statements) run(statement, within_if);
   }
 
  private:
@@ -36,9 +36,7 @@ class NameCheck {
       refuse("filter", *node);
     }
     if (!deferred && node->kind == Kind::kTest && !is_test(node->text)) refuse("test", *node);
-    for (const auto& operand : node->operands) run(operand, deferred);
-    for (const auto& argument : node->arguments.positional) run(argument, deferred);
-    for (const auto& argument : node->arguments.keyword) run(argument.second, deferred);
+    for_each_child(*node, [&](const ExpressionPointer& child) { run(child, deferred); });
   }
 
   [[noreturn]] void refuse(const char* what, const Expression& node) const {

@@ -102,7 +102,7 @@ Value get_item(Runtime& runtime, const Value& value, const Value& key) {
     if (value.is_text()) return text_at(runtime, value.text(), key.integer());
   }
   if (value.is_dict()) {
-    if (const Value* found = value.dict().find(key)) return *found;
+    if (const Value* found = runtime.find(value.dict(), key)) return *found;
   }
   if (!key.is_text()) return Undefined{"subscript of a " + std::string(value.type_name())};
   if (value.is_namespace()) return get_attribute(runtime, value, key.text());

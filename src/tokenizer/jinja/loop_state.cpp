@@ -1,7 +1,5 @@
 #include "tokenizer/jinja/loop_state.h"
 
-#include <algorithm>
-
 namespace helix::jinja {
 namespace {
 
@@ -21,15 +19,14 @@ Value cycle(std::size_t index) {
 }
 
 // loop.changed(x): whether x differs from the last call's.
-Value changed(std::shared_ptr<std::vector<Value>> last) {
+Value changed(std::shared_ptr<Value> last) {
   return function(
       "changed",
       [last = std::move(last)](Runtime& runtime, const CallArguments& arguments) -> Value {
-        for (const Value& value : arguments.positional) runtime.require_data(value);
-        const bool same = std::equal(last->begin(), last->end(), arguments.positional.begin(),
-                                     arguments.positional.end(), equal);
-        if (same && !last->empty()) return false;
-        *last = arguments.positional;
+        if (!arguments.keyword.empty()) runtime.fail("changed() takes no named arguments");
+        const Value now = runtime.sequence(arguments.positional, Sequence::Kind::kTuple);
+        if (runtime.equal(*last, now)) return false;
+        *last = now;
         return true;
       });
 }
@@ -40,6 +37,7 @@ Value LoopState::at(std::size_t index) {
   const auto number = [](std::size_t value) { return Value(static_cast<std::int64_t>(value)); };
   const std::size_t count = items_.size();
   auto state = std::make_shared<Namespace>();
+  state->is_loop = true;
   auto& attributes = state->attributes;
   attributes["index"] = number(index + 1);
   attributes["index0"] = number(index);

@@ -18,7 +18,7 @@ class LoopState {
  private:
   const std::vector<Value>& items_;
   std::size_t depth_;
-  std::shared_ptr<std::vector<Value>> changed_ = std::make_shared<std::vector<Value>>();
+  std::shared_ptr<Value> changed_ = std::make_shared<Value>();
 };
 
 }  // namespace helix::jinja

@@ -13,9 +13,10 @@ using namespace std::string_view_literals;
 
 // What Python has and is not to be mistaken for a missing element.
 constexpr std::string_view kTextAttributes[] = {
-    "casefold"sv,  "center"sv,       "encode"sv,      "expandtabs"sv, "format"sv,   "format_map"sv,
-    "isascii"sv,   "isidentifier"sv, "isprintable"sv, "istitle"sv,    "ljust"sv,    "maketrans"sv,
-    "partition"sv, "rindex"sv,       "rjust"sv,       "rpartition"sv, "swapcase"sv, "translate"sv};
+    "casefold"sv,  "center"sv,       "encode"sv,      "expandtabs"sv, "format_map"sv,
+    "isascii"sv,   "isidentifier"sv, "isprintable"sv, "istitle"sv,    "ljust"sv,
+    "maketrans"sv, "partition"sv,    "rindex"sv,      "rjust"sv,      "rpartition"sv,
+    "swapcase"sv,  "translate"sv};
 constexpr std::string_view kDictAttributes[] = {"clear"sv,   "fromkeys"sv,   "pop"sv,
                                                 "popitem"sv, "setdefault"sv, "update"sv};
 constexpr std::string_view kListAttributes[] = {"append"sv, "clear"sv,   "copy"sv,
@@ -37,25 +38,32 @@ void refuse_known(Runtime& runtime, const Value& value, const std::string& name,
 Value count_items(Runtime& runtime, const Value& self, const CallArguments& arguments) {
   const BoundArguments bound(runtime, "count", arguments, {"value"}, 1);
   std::int64_t count = 0;
-  for (const Value& item : self.sequence().items) count += equal(item, bound.required(0)) ? 1 : 0;
-  runtime.step(self.sequence().items.size());
+  for (const Value& item : self.sequence().items) {
+    if (runtime.equal(item, bound.required(0))) ++count;
+  }
   return count;
 }
 
 Value index_of_item(Runtime& runtime, const Value& self, const CallArguments& arguments) {
   const BoundArguments bound(runtime, "index", arguments, {"value"}, 1);
   const std::vector<Value>& items = self.sequence().items;
-  runtime.step(items.size());
   for (std::size_t i = 0; i < items.size(); ++i) {
-    if (equal(items[i], bound.required(0))) return static_cast<std::int64_t>(i);
+    if (runtime.equal(items[i], bound.required(0))) return static_cast<std::int64_t>(i);
   }
   runtime.fail("the value is not in the list");
+}
+
+bool takes_keywords(const std::string& name) {
+  return name == "split" || name == "rsplit" || name == "splitlines" || name == "format";
 }
 
 Value bind(const Value& value, const std::string& name, Method method) {
   auto callable = std::make_shared<Callable>();
   callable->name = name;
-  callable->call = [value, method](Runtime& runtime, const CallArguments& arguments) {
+  callable->call = [value, name, method](Runtime& runtime, const CallArguments& arguments) {
+    if (!arguments.keyword.empty() && !takes_keywords(name)) {
+      runtime.fail(concat(name, "() takes no keyword arguments"));
+    }
     return method(runtime, value, arguments);
   };
   return Value::Function(std::move(callable));

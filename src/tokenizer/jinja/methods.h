@@ -17,4 +17,6 @@ using Method = Value (*)(Runtime& runtime, const Value& self, const CallArgument
 Method find_text_method(const std::string& name);
 Method find_dict_method(const std::string& name);
 
+Value format_method(Runtime& runtime, const Value& self, const CallArguments& arguments);
+
 }  // namespace helix::jinja

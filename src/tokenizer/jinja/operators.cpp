@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/message.h"
+#include "tokenizer/jinja/markup.h"
 
 namespace helix::jinja {
 namespace {
@@ -68,7 +69,12 @@ Value integer_binary(Runtime& runtime, std::string_view spelling, std::int64_t a
   if ((spelling == "/" || spelling == "//" || spelling == "%") && b == 0) {
     runtime.fail("division by zero");
   }
-  if (spelling == "/") return static_cast<double>(a) / static_cast<double>(b);
+  if (spelling == "/") {
+    // Python rounds the exact quotient once; beyond 2^53 the operands would be rounded, too.
+    const auto is_exact = [](std::int64_t i) { return i >= -(1LL << 53) && i <= 1LL << 53; };
+    if (!is_exact(a) || !is_exact(b)) runtime.unsupported("the quotient of integers this large");
+    return static_cast<double>(a) / static_cast<double>(b);
+  }
   if (spelling == "+") {
     overflow = __builtin_add_overflow(a, b, &result);
   } else if (spelling == "-") {
@@ -143,6 +149,7 @@ Value binary(Runtime& runtime, std::string_view spelling, const Value& left, con
   if (spelling == "*" && repeats(left, right)) return repeat(runtime, left, right.integer());
   if (spelling == "*" && repeats(right, left)) return repeat(runtime, right, left.integer());
   if (spelling == "+" && left.is_text() && right.is_text()) {
+    if (left.is_markup() || right.is_markup()) return add_markup(runtime, left, right);
     return runtime.text(left.text() + right.text());
   }
   if (spelling == "+" && is_plain_sequence(left) && right.is_sequence(left.sequence().kind)) {
@@ -173,15 +180,14 @@ bool contains(Runtime& runtime, const Value& container, const Value& element) {
   }
   if (container.is_dict()) {
     require_hashable(runtime, element);
-    return container.dict().find(element) != nullptr;
+    return runtime.find(container.dict(), element) != nullptr;
   }
   if (container.is_sequence(Sequence::Kind::kView) && !element.is_hashable()) {
     runtime.unsupported(concat("a ", element.type_name(), " looked for in a view"));
   }
   if (container.is_sequence() && !container.is_sequence(Sequence::Kind::kIterator)) {
     for (const Value& item : container.sequence().items) {
-      runtime.step();
-      if (equal(item, element)) return true;
+      if (runtime.equal(item, element)) return true;
     }
     return false;
   }
@@ -193,12 +199,11 @@ bool contains(Runtime& runtime, const Value& container, const Value& element) {
 bool compare(Runtime& runtime, std::string_view spelling, const Value& left, const Value& right) {
   if (spelling == "in") return contains(runtime, right, left);
   if (spelling == "not in") return !contains(runtime, right, left);
-  runtime.step(1 + (left.is_sequence() ? left.sequence().items.size() : 0));
-  if (spelling == "==") return equal(left, right);
-  if (spelling == "!=") return !equal(left, right);
+  if (spelling == "==") return runtime.equal(left, right);
+  if (spelling == "!=") return !runtime.equal(left, right);
   require_defined(runtime, left, right);
   const bool swapped = spelling == ">" || spelling == "<=";
-  const auto result = swapped ? less(right, left) : less(left, right);
+  const auto result = swapped ? runtime.less(right, left) : runtime.less(left, right);
   if (!result) refuse(runtime, spelling, left, right);
   if (left.is_number() && (std::isnan(left.number()) || std::isnan(right.number()))) return false;
   return spelling == "<" || spelling == ">" ? *result : !*result;

@@ -18,7 +18,9 @@ class Renderer {
 
   Flow run(const Body& body, Scope& scope, std::string& out) {
     const Runtime::Depth depth(runtime_);
-    for (const Statement& statement : body) {
+    runtime_.step(body.unset.size());
+    for (const std::string& name : body.unset) scope.set(name, Undefined{name});
+    for (const Statement& statement : body.statements) {
       runtime_.step();
       runtime_.set_line(statement.line);
       const Flow flow = dispatch(statement, scope, out);
@@ -42,7 +44,7 @@ class Renderer {
       case Kind::kMacro: define_macro(statement, scope); break;
       case Kind::kCallBlock: call_block(statement, scope, out); break;
       case Kind::kWith: return with(statement, scope, out);
-      case Kind::kScope: inner(statement.body, scope, out); break;
+      case Kind::kScope: generation(statement, scope, out); break;
       case Kind::kBreak: return Flow::kBreak;
       case Kind::kContinue: return Flow::kContinue;
     }
@@ -72,15 +74,10 @@ class Renderer {
     return run(holds ? statement.body : statement.otherwise, scope, out);
   }
 
-  std::string inner(const Body& body, const Scope& scope) {
+  Value inner(const Body& body, Scope& scope) {
     std::string text;
-    inner(body, scope, text);
-    return text;
-  }
-
-  void inner(const Body& body, const Scope& scope, std::string& out) {
-    Scope own(&scope);
-    run(body, own, out);
+    run(body, scope, text);
+    return runtime_.text(std::move(text));
   }
 
   // Those items for which the loop's condition holds.
@@ -98,19 +95,20 @@ class Renderer {
 
   Flow loop(const Statement& statement, Scope& scope, std::string& out) {
     const std::vector<Value> items = loop_items(statement, scope);
-    if (items.empty()) {
-      Scope own(&scope);
-      return run(statement.otherwise, own, out);
-    }
     LoopState state(items, 1);
+    bool completed = false;  // a turn, to the body's end
     for (std::size_t i = 0; i < items.size(); ++i) {
       runtime_.step(4);
       Scope turn(&scope);
       turn.set("loop", state.at(i));
       assign(statement.target, items[i], turn);
-      if (run(statement.body, turn, out) == Flow::kBreak) break;
+      const Flow flow = run(statement.body, turn, out);
+      completed = completed || flow == Flow::kNext;
+      if (flow == Flow::kBreak) break;
     }
-    return Flow::kNext;
+    if (completed) return Flow::kNext;
+    Scope own(&scope);
+    return run(statement.otherwise, own, out);
   }
 
   void assign(const Target& target, const Value& value, Scope& scope) {
@@ -129,7 +127,7 @@ class Renderer {
 
   void set_attribute(const Target& target, const Value& value, const Scope& scope) {
     const Value* found = scope.find(target.name);
-    if (found == nullptr || !found->is_namespace() || target.name == "loop") {
+    if (found == nullptr || !found->is_namespace() || found->state()->is_loop) {
       runtime_.fail("cannot assign attribute on non-namespace object");
     }
     if (target.attribute.starts_with("_")) {
@@ -140,16 +138,23 @@ class Renderer {
   }
 
   void set_block(const Statement& statement, Scope& scope) {
-    Value value = runtime_.text(inner(statement.body, scope));
+    Scope own(&scope);
+    Value value = inner(statement.body, own);
     if (statement.expression) {
-      value = evaluate_filters(runtime_, *statement.expression, scope, value);
+      value = evaluate_filters(runtime_, *statement.expression, own, value);
     }
     assign(statement.target, value, scope);
   }
 
-  void filter_block(const Statement& statement, Scope& scope, std::string& out) {
-    const Value value = runtime_.text(inner(statement.body, scope));
-    write(runtime_.to_text(evaluate_filters(runtime_, *statement.expression, scope, value)), out);
+  void filter_block(const Statement& statement, const Scope& scope, std::string& out) {
+    Scope own(&scope);
+    const Value value = inner(statement.body, own);
+    write(runtime_.to_text(evaluate_filters(runtime_, *statement.expression, own, value)), out);
+  }
+
+  void generation(const Statement& statement, const Scope& scope, std::string& out) {
+    Scope own(&scope);
+    run(statement.body, own, out);
   }
 
   Flow with(const Statement& statement, Scope& scope, std::string& out) {
@@ -161,11 +166,13 @@ class Renderer {
   }
 
   // Parameters by position and name, then their defaults; what neither gives is undefined.
+  // A default sees all parameters, those behind it without their defaults.
   void bind_parameters(const Statement& macro, const CallArguments& given, Scope& scope) {
     if (given.positional.size() > macro.parameters.size()) {
       runtime_.fail(concat("macro '", macro.text, "' takes not more than ", macro.parameters.size(),
                            " arguments"));
     }
+    std::vector<const Statement::Parameter*> missing;
     for (std::size_t i = 0; i < macro.parameters.size(); ++i) {
       const Statement::Parameter& parameter = macro.parameters[i];
       const auto named =
@@ -176,10 +183,9 @@ class Renderer {
         scope.set(parameter.name, given.positional[i]);
       } else if (named != given.keyword.end()) {
         scope.set(parameter.name, named->second);
-      } else if (parameter.fallback) {
-        scope.set(parameter.name, evaluate(runtime_, *parameter.fallback, scope));
       } else {
         scope.set(parameter.name, Undefined{parameter.name});
+        if (parameter.fallback) missing.push_back(&parameter);
       }
     }
     if (macro.names_caller) scope.set("caller", Undefined{"caller"});
@@ -191,14 +197,15 @@ class Renderer {
       if (!known) runtime_.fail(concat("macro '", macro.text, "' takes no argument '", name, "'"));
       if (name == "caller") scope.set(name, argument.second);
     }
+    for (const auto* parameter : missing) {
+      scope.set(parameter->name, evaluate(runtime_, *parameter->fallback, scope));
+    }
   }
 
   Value call_macro(const Statement& macro, const CallArguments& given, const Scope& closure) {
     Scope scope(&closure);
     bind_parameters(macro, given, scope);
-    std::string text;
-    run(macro.body, scope, text);
-    return runtime_.text(std::move(text));
+    return inner(macro.body, scope);
   }
 
   void define_macro(const Statement& statement, Scope& scope) {
@@ -221,6 +228,9 @@ class Renderer {
     callable->call = [this, &statement, &scope](Runtime&, const CallArguments& arguments) {
       return call_macro(statement, arguments, scope);
     };
+    for (const auto& argument : given.keyword) {
+      if (argument.first == "caller") runtime_.fail("argument caller given twice");
+    }
     given.keyword.emplace_back("caller", Value(callable));
     const Value result = call(runtime_, callee, given);
     callable->call = [](Runtime& runtime, const CallArguments&) -> Value {

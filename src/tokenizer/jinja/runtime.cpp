@@ -9,7 +9,7 @@ namespace helix::jinja {
 
 void Runtime::step(std::uint64_t count) {
   steps_ += count;
-  if (steps_ > kMaxSteps) unsupported(concat("more than ", kMaxSteps, " steps"));
+  if (steps_ > max_steps_) unsupported(concat("more than ", max_steps_, " steps"));
 }
 
 void Runtime::charge_bytes(std::uint64_t bytes) {
@@ -43,12 +43,12 @@ Value Runtime::sequence(std::vector<Value> items, Sequence::Kind kind) {
   charge_bytes(items.size() * sizeof(Value));
   auto result = std::make_shared<Sequence>();
   result->kind = kind;
-  for (const Value& item : items) {
+  result->items.reserve(items.size());
+  for (Value& item : items) {
     require_data(item);
-    result->depth = std::max(result->depth, item.depth() + 1);
+    result->append(std::move(item));
   }
   if (result->depth > kMaxValueDepth) unsupported("a list nested so deep");
-  result->items = std::move(items);
   return Value::List(std::move(result));
 }
 
@@ -67,12 +67,34 @@ Value Runtime::dict(std::vector<Dict::Entry> entries) {
 }
 
 void Runtime::require_data(const Value& value) const {
-  if (value.is_function() || value.is_namespace()) {
+  if (value.is_function() || value.is_namespace() || value.is_markup()) {
     unsupported(concat("a ", value.type_name(), " as an element"));
   }
 }
 
+void Runtime::step_for_comparison(const Value& a, const Value& b) {
+  const auto depth = static_cast<std::uint64_t>(std::min(a.depth(), b.depth()));
+  step(1 + std::min(a.weight(), b.weight()) / 64 * (1 + depth));
+}
+
+bool Runtime::equal(const Value& a, const Value& b) {
+  step_for_comparison(a, b);
+  return helix::jinja::equal(a, b);
+}
+
+std::optional<bool> Runtime::less(const Value& a, const Value& b) {
+  step_for_comparison(a, b);
+  return helix::jinja::less(a, b);
+}
+
+const Value* Runtime::find(const Dict& dict, const Value& key) {
+  step(key.weight() / 64);
+  return dict.find(key);
+}
+
 std::string Runtime::to_text(const Value& value) {
+  // A container weighs no more than its text, and that is known before the text is made.
+  if (!value.is_text()) charge_bytes(value.weight());
   auto text = helix::jinja::to_text(value);
   if (!text) unsupported(concat("the text of a ", value.type_name()));
   charge_bytes(text->size());
@@ -80,6 +102,7 @@ std::string Runtime::to_text(const Value& value) {
 }
 
 std::vector<Value> Runtime::iterate(const Value& value) {
+  if (value.is_markup()) unsupported("iteration over a Markup");
   std::vector<Value> result;
   if (value.is_sequence()) {
     const Sequence& sequence = value.sequence();

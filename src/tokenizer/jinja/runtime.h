@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,14 +17,18 @@ class Runtime {
  public:
   explicit Runtime(std::string name) : name_(std::move(name)) {}
 
-  static constexpr std::uint64_t kMaxSteps = 5'000'000;
+  static constexpr std::uint64_t kMaxSteps = 5'000'000;                 // taken, beyond the input
   static constexpr std::uint64_t kMaxBytes = std::uint64_t{128} << 20;  // made, beyond the input
   static constexpr int kMaxDepth = 400;       // of expressions, loops and macros within each other
   static constexpr int kMaxValueDepth = 200;  // of lists within lists
 
   void set_line(int line) { line_ = line; }
   int line() const { return line_; }
-  void allow_input(std::uint64_t bytes) { max_bytes_ = kMaxBytes + 64 * bytes; }
+  // What a long conversation needs is no template's excess.
+  void allow_input(std::uint64_t bytes) {
+    max_steps_ = kMaxSteps + 64 * bytes;
+    max_bytes_ = kMaxBytes + 64 * bytes;
+  }
 
   void step(std::uint64_t count = 1);
   void charge_bytes(std::uint64_t bytes);
@@ -45,6 +50,10 @@ class Runtime {
   // iterators.
   std::vector<Value> iterate(const Value& value);
   std::size_t length(const Value& value);
+  // Python's ==, <, and a dict's element, whose cost counts as steps before it arises.
+  bool equal(const Value& a, const Value& b);
+  std::optional<bool> less(const Value& a, const Value& b);
+  const Value* find(const Dict& dict, const Value& key);
   // A value that may stand in a container or a namespace: data, no functions.
   void require_data(const Value& value) const;
 
@@ -62,12 +71,14 @@ class Runtime {
 
  private:
   void enter();
+  void step_for_comparison(const Value& a, const Value& b);
 
   std::string name_;
   int line_ = 1;
   int depth_ = 0;
   std::uint64_t steps_ = 0;
   std::uint64_t bytes_ = 0;
+  std::uint64_t max_steps_ = kMaxSteps;
   std::uint64_t max_bytes_ = kMaxBytes;
 };
 

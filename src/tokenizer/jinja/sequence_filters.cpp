@@ -101,8 +101,7 @@ Value key_of(Runtime& runtime, const Value& value, const Value* attribute, bool 
 }
 
 bool key_less(Runtime& runtime, const Value& a, const Value& b) {
-  runtime.step();
-  const auto result = less(a, b);
+  const auto result = runtime.less(a, b);
   if (!result) {
     runtime.fail(
         concat("'<' not supported between '", a.type_name(), "' and '", b.type_name(), "'"));
@@ -158,7 +157,7 @@ Value unique(Runtime& runtime, const Value& value, const CallArguments& argument
   Dict seen;
   std::vector<Keyed> result;
   for (Keyed& item : keyed(runtime, value, bound.get(1), bound.truth(0, false))) {
-    if (seen.find(item.key) != nullptr) continue;
+    if (runtime.find(seen, item.key) != nullptr) continue;
     if (!seen.set(item.key, Value())) runtime.fail("unique: unhashable type");
     result.push_back(std::move(item));
   }
@@ -182,6 +181,7 @@ Value extreme(Runtime& runtime, const Value& value, const CallArguments& argumen
 
 Value sum(Runtime& runtime, const Value& value, const CallArguments& arguments) {
   const BoundArguments bound(runtime, "sum", arguments, {"attribute", "start"});
+  if (bound.has(1) && bound.required(1).is_text()) runtime.fail("sum() can't sum strings");
   Value total = bound.has(1) ? bound.required(1) : Value(std::int64_t{0});
   for (const Value& item : runtime.iterate(value)) {
     const bool by_attribute = bound.has(0) && !bound.required(0).is_none();
@@ -191,12 +191,25 @@ Value sum(Runtime& runtime, const Value& value, const CallArguments& arguments) 
   return total;
 }
 
+// Down or up at a decimal place; what was -0.0 is an integer on the way and loses its sign.
+Value round_towards(Runtime& runtime, const Value& value, std::int64_t precision, bool up) {
+  if (!value.is_float()) return static_cast<double>(value.integer());
+  const double scale = std::pow(10.0, static_cast<double>(precision));
+  const double scaled = value.number() * scale;
+  if (!std::isfinite(scaled)) runtime.fail("cannot convert an infinity to an integer");
+  return ((up ? std::ceil(scaled) : std::floor(scaled)) + 0.0) / scale;
+}
+
 Value round(Runtime& runtime, const Value& value, const CallArguments& arguments) {
   const BoundArguments bound(runtime, "round", arguments, {"precision", "method"});
   const std::int64_t precision = bound.integer(0, 0);
   if (!value.is_number()) runtime.fail("round of no number");
   if (precision < 0 || precision > 15) runtime.unsupported("rounding to this precision");
-  if (bound.text(1, "common") != "common") runtime.unsupported("this method of rounding");
+  const std::string method = bound.text(1, "common");
+  if (method == "floor" || method == "ceil") {
+    return round_towards(runtime, value, precision, method == "ceil");
+  }
+  if (method != "common") runtime.fail("round: method must be common, ceil or floor");
   if (!value.is_float()) return value.integer();
   if (!std::isfinite(value.number())) return value;
   char text[400];

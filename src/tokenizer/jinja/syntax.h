@@ -15,6 +15,8 @@ using ExpressionPointer = std::unique_ptr<Expression>;
 struct Arguments {
   std::vector<ExpressionPointer> positional;
   std::vector<std::pair<std::string, ExpressionPointer>> keyword;
+  ExpressionPointer unpacked;          // *unpacked, or null
+  ExpressionPointer unpacked_keyword;  // **unpacked_keyword, or null
 };
 
 struct Expression {
@@ -50,6 +52,22 @@ struct Expression {
   Arguments arguments;
 };
 
+// Calls function(child) for every expression directly within, where there is one.
+template <typename Function>
+void for_each_child(const Arguments& arguments, Function function) {
+  for (const auto& argument : arguments.positional) function(argument);
+  for (const auto& argument : arguments.keyword) function(argument.second);
+  if (arguments.unpacked) function(arguments.unpacked);
+  if (arguments.unpacked_keyword) function(arguments.unpacked_keyword);
+}
+template <typename Function>
+void for_each_child(const Expression& expression, Function function) {
+  for (const auto& operand : expression.operands) {
+    if (operand) function(operand);
+  }
+  for_each_child(expression.arguments, function);
+}
+
 // What an assignment writes to: a name, an attribute of a namespace, or several of them.
 struct Target {
   std::string name;
@@ -58,7 +76,11 @@ struct Target {
 };
 
 struct Statement;
-using Body = std::vector<Statement>;
+struct Body {
+  std::vector<Statement> statements;
+  // Of a frame's body: what is undefined in it until it is assigned, whatever it is outside.
+  std::vector<std::string> unset;
+};
 
 struct Statement {
   enum class Kind {

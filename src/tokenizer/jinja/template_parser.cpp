@@ -6,6 +6,7 @@
 #include "base/message.h"
 #include "tokenizer/jinja/expression_parser.h"
 #include "tokenizer/jinja/known_names.h"
+#include "tokenizer/jinja/unset_names.h"
 
 namespace helix::jinja {
 namespace {
@@ -39,15 +40,15 @@ class TemplateParser {
       if (stream_.is(Token::Kind::kText)) {
         Statement text = make(Statement::Kind::kText);
         text.text = stream_.next().text;
-        body.push_back(std::move(text));
+        body.statements.push_back(std::move(text));
       } else if (stream_.is(Token::Kind::kVariableBegin)) {
-        body.push_back(parse_output());
+        body.statements.push_back(parse_output());
       } else {
         stream_.expect(Token::Kind::kBlockBegin, "a block");
         const bool ended = std::any_of(ends.begin(), ends.end(),
                                        [&](std::string_view end) { return stream_.is_name(end); });
         if (ended) return body;
-        body.push_back(parse_statement());
+        body.statements.push_back(parse_statement());
       }
     }
     if (ends.size() > 0) stream_.fail(concat("the template ends without ", *(ends.end() - 1)));
@@ -108,7 +109,7 @@ class TemplateParser {
     end_tag();
     statement.body = parse_body({"elif", "else", "endif"});
     if (stream_.is_name("elif")) {
-      statement.otherwise.push_back(parse_if());
+      statement.otherwise.statements.push_back(parse_if());
       return statement;
     }
     if (stream_.skip_name("else")) {
@@ -242,10 +243,21 @@ class TemplateParser {
       if (stream_.is_name("caller")) stream_.unsupported("a parameter 'caller'");
       parameter.name = stream_.expect_name("a parameter");
       if (stream_.skip_operator("=")) parameter.fallback = expressions_.parse_expression();
+      require_follows(parameter, parameters);
       parameters.push_back(std::move(parameter));
     }
     stream_.next();
     return parameters;
+  }
+
+  void require_follows(const Statement::Parameter& parameter,
+                       const std::vector<Statement::Parameter>& before) const {
+    for (const auto& other : before) {
+      if (other.name == parameter.name) stream_.fail(concat("two parameters ", other.name));
+      if (other.fallback && !parameter.fallback) {
+        stream_.fail(concat("parameter ", parameter.name, " without a default behind one with it"));
+      }
+    }
   }
 
   Target parse_target(bool with_namespace) {
@@ -293,6 +305,7 @@ class TemplateParser {
 
 Body parse_template(std::string_view source, const std::string& name) {
   Body body = TemplateParser(source, name).parse();
+  find_unset_names(body, name);
   require_known_names(body, name);
   return body;
 }

@@ -1,5 +1,10 @@
 #include "tokenizer/jinja/text_case.h"
 
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <iterator>
+
 #include "tokenizer/unicode.h"
 #include "tokenizer/utf8.h"
 
@@ -43,9 +48,57 @@ void append_lower(Runtime& runtime, std::string& result, char32_t c) {
   }
 }
 
-bool is_cased(char32_t c) { return lowercase_code_point(c) != c || uppercase_code_point(c) != c; }
+bool is_category(char32_t c, utf8proc_category_t category) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(c)) == category;
+}
+
+struct Range {
+  char32_t first;
+  char32_t last;
+};
+
+template <std::size_t N>
+bool contains(const Range (&ranges)[N], char32_t c) {
+  return std::any_of(std::begin(ranges), std::end(ranges),
+                     [&](const Range& range) { return c >= range.first && c <= range.last; });
+}
+
+// Unicode's Other_Uppercase and Other_Lowercase: letters of a case by their look.
+constexpr Range kOtherUpper[] = {
+    {0x2160, 0x216F}, {0x24B6, 0x24CF}, {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189}};
+constexpr Range kOtherLower[] = {
+    {0xAA, 0xAA},       {0xBA, 0xBA},       {0x2B0, 0x2B8},     {0x2C0, 0x2C1},    {0x2E0, 0x2E4},
+    {0x345, 0x345},     {0x37A, 0x37A},     {0x1D2C, 0x1D6A},   {0x1D78, 0x1D78},  {0x1D9B, 0x1DBF},
+    {0x2071, 0x2071},   {0x207F, 0x207F},   {0x2090, 0x209C},   {0x2170, 0x217F},  {0x24D0, 0x24E9},
+    {0x2C7C, 0x2C7D},   {0xA69C, 0xA69D},   {0xA770, 0xA770},   {0xA7F8, 0xA7F9},  {0xAB5C, 0xAB5F},
+    {0x10780, 0x10780}, {0x10783, 0x10785}, {0x10787, 0x107B0}, {0x107B2, 0x107BA}};
+
+bool is_upper(char32_t c) {
+  return is_category(c, UTF8PROC_CATEGORY_LU) || contains(kOtherUpper, c);
+}
+bool is_lower(char32_t c) {
+  return is_category(c, UTF8PROC_CATEGORY_LL) || contains(kOtherLower, c);
+}
+
+bool is_cased(char32_t c) {
+  return is_upper(c) || is_lower(c) || is_category(c, UTF8PROC_CATEGORY_LT);
+}
+
+// A character of the case, and none of another.
+bool has_case(std::string_view text, bool (*is_wanted)(char32_t)) {
+  bool cased = false;
+  for (std::size_t offset = 0; offset < text.size();) {
+    const char32_t c = next_code_point(text, offset);
+    if (is_cased(c) && !is_wanted(c)) return false;
+    cased = cased || is_wanted(c);
+  }
+  return cased;
+}
 
 }  // namespace
+
+bool is_upper_text(std::string_view text) { return has_case(text, is_upper); }
+bool is_lower_text(std::string_view text) { return has_case(text, is_lower); }
 
 std::string upper(Runtime& runtime, std::string_view text) {
   std::string result;

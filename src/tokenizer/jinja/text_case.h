@@ -12,6 +12,9 @@ namespace helix::jinja {
 std::string upper(Runtime& runtime, std::string_view text);
 std::string lower(Runtime& runtime, std::string_view text);
 std::string title(Runtime& runtime, std::string_view text);
+// str.isupper() and str.islower().
+bool is_upper_text(std::string_view text);
+bool is_lower_text(std::string_view text);
 std::string capitalize(Runtime& runtime, std::string_view text);
 
 }  // namespace helix::jinja

@@ -57,6 +57,32 @@ Value replace_filter(Runtime& runtime, const Value& value, const CallArguments& 
   return runtime.text(replace(text, from, to, limited ? bound.integer(2, -1) : -1));
 }
 
+// Runs of what Python's \w takes.
+Value wordcount(Runtime& runtime, const Value& value, const CallArguments& arguments) {
+  const BoundArguments bound(runtime, "wordcount", arguments, {});
+  std::int64_t count = 0;
+  bool in_word = false;
+  for (const char32_t c : code_points(runtime.to_text(value))) {
+    const bool is_word = is_letter(c) || is_numeric(c) || c == '_';
+    if (is_word && !in_word) ++count;
+    in_word = is_word;
+  }
+  return count;
+}
+
+// An odd space goes to the left where the width is odd, as in str.center.
+Value center(Runtime& runtime, const Value& value, const CallArguments& arguments) {
+  const BoundArguments bound(runtime, "center", arguments, {"width"});
+  const Value text = runtime.text(runtime.to_text(value));
+  const std::int64_t width = bound.integer(0, 80);
+  const std::int64_t spaces = width - static_cast<std::int64_t>(runtime.length(text));
+  if (spaces > 10'000) runtime.unsupported("a width so large");
+  if (spaces <= 0) return text;
+  const auto left = static_cast<std::size_t>(spaces / 2 + (spaces & width & 1));
+  const auto right = static_cast<std::size_t>(spaces) - left;
+  return runtime.text(std::string(left, ' ') + text.text() + std::string(right, ' '));
+}
+
 Value string_filter(Runtime& runtime, const Value& value, const CallArguments& arguments) {
   const BoundArguments bound(runtime, "string", arguments, {});
   return runtime.text(runtime.to_text(value));
@@ -183,6 +209,8 @@ const FilterTable& text_filters() {
       {"title", title_filter},
       {"replace", replace_filter},
       {"string", string_filter},
+      {"wordcount", wordcount},
+      {"center", center},
       {"int", int_filter},
       {"float", float_filter},
       {"abs", abs_filter},

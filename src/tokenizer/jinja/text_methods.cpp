@@ -162,18 +162,11 @@ Value all_ascii_digits(Runtime& runtime, const Value& self, const CallArguments&
   return all_characters<kPredicate>(runtime, self, arguments);
 }
 
-// isupper and islower: a cased character, and none of the other case.
-template <bool kUpper>
-Value has_case(Runtime& runtime, const Value& self, const CallArguments& arguments) {
+template <bool (*kHasCase)(std::string_view)>
+Value case_test(Runtime& runtime, const Value& self, const CallArguments& arguments) {
   const BoundArguments bound(runtime, "isupper", arguments, {});
-  bool cased = false;
-  for (const char32_t c : code_points(self.text())) {
-    const bool is_upper = lowercase_code_point(c) != c;
-    const bool is_lower = uppercase_code_point(c) != c;
-    if (kUpper ? is_lower : is_upper) return false;
-    cased = cased || (kUpper ? is_upper : is_lower);
-  }
-  return cased;
+  runtime.step(self.text().size() / 8);
+  return kHasCase(self.text());
 }
 
 const std::map<std::string, Method, std::less<>>& text_methods() {
@@ -198,6 +191,7 @@ const std::map<std::string, Method, std::less<>>& text_methods() {
       {"index", find_text<false, true>},
       {"count", count_method},
       {"join", join_method},
+      {"format", format_method},
       {"zfill", zfill_method},
       {"isdigit", all_ascii_digits<is_ascii_digit>},
       {"isdecimal", all_ascii_digits<is_ascii_digit>},
@@ -205,8 +199,8 @@ const std::map<std::string, Method, std::less<>>& text_methods() {
       {"isalnum", all_ascii_digits<is_letter_or_digit>},
       {"isalpha", all_characters<is_letter_character>},
       {"isspace", all_characters<is_space_character>},
-      {"isupper", has_case<true>},
-      {"islower", has_case<false>},
+      {"isupper", case_test<is_upper_text>},
+      {"islower", case_test<is_lower_text>},
   };
   return methods;
 }

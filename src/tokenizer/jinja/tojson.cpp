@@ -83,7 +83,7 @@ class JsonWriter {
     for (const Dict::Entry& entry : dict.entries()) entries.push_back(&entry);
     if (!style_.sort_keys) return entries;
     std::stable_sort(entries.begin(), entries.end(), [&](const auto* a, const auto* b) {
-      const auto result = less(a->first, b->first);
+      const auto result = runtime_.less(a->first, b->first);
       if (!result) runtime_.fail("keys of different types cannot be sorted");
       return *result;
     });
@@ -158,8 +158,9 @@ JsonStyle read_style(Runtime& runtime, const CallArguments& arguments) {
     if (bound.required(1).is_text()) {
       style.indent = bound.text(1);
     } else {
-      style.indent.assign(
-          static_cast<std::size_t>(std::clamp<std::int64_t>(bound.integer(1, 0), 0, 64)), ' ');
+      const std::int64_t width = std::max<std::int64_t>(bound.integer(1, 0), 0);
+      if (width > 64) runtime.unsupported("an indent so wide");
+      style.indent.assign(static_cast<std::size_t>(width), ' ');
     }
   }
   if (bound.has(2) && !bound.required(2).is_none()) {

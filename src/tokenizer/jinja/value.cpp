@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <compare>
 
 #include "helix/error.h"
 #include "tokenizer/jinja/runtime.h"
@@ -16,7 +17,7 @@ std::optional<std::string> key_text(const Value& key) {
   if (key.is_bool() || key.is_integer()) return "i" + std::to_string(key.integer());
   if (!key.is_float()) return std::nullopt;
   const double number = key.number();
-  if (number == std::floor(number) && std::abs(number) < 9e15) {
+  if (number == std::floor(number) && std::abs(number) < 0x1p63) {
     return "i" + std::to_string(static_cast<std::int64_t>(number));
   }
   return "f" + float_repr(number);
@@ -30,9 +31,24 @@ bool equal_dicts(const Dict& a, const Dict& b) {
   });
 }
 
-bool equal_numbers(const Value& a, const Value& b) {
-  if (a.is_float() || b.is_float()) return a.number() == b.number();
-  return a.integer() == b.integer();
+// The exact values, as Python compares: not every large integer is a double.
+std::partial_ordering order(std::int64_t a, double b) {
+  if (std::isnan(b)) return std::partial_ordering::unordered;
+  if (b >= 0x1p63) return std::partial_ordering::less;
+  if (b < -0x1p63) return std::partial_ordering::greater;
+  const auto whole = static_cast<std::int64_t>(b);
+  if (a != whole) return a <=> whole;
+  return 0.0 <=> b - static_cast<double>(whole);
+}
+
+std::partial_ordering order(const Value& a, const Value& b) {
+  if (a.is_float())
+    return b.is_float() ? a.number() <=> b.number() : 0 <=> order(b.integer(), a.number());
+  return b.is_float() ? order(a.integer(), b.number()) : a.integer() <=> b.integer();
+}
+
+std::uint64_t sum_of_weights(std::uint64_t a, std::uint64_t b) {
+  return std::min(a + b, Value::kMaxWeight);
 }
 
 std::optional<bool> less_sequences(const Sequence& a, const Sequence& b) {
@@ -64,7 +80,7 @@ const char* Value::type_name() const {
   if (is_bool()) return "bool";
   if (is_integer()) return "int";
   if (is_float()) return "float";
-  if (is_text()) return "str";
+  if (is_text()) return is_markup() ? "Markup" : "str";
   if (is_dict()) return "dict";
   if (is_namespace()) return "Namespace";
   if (is_function()) return "function";
@@ -78,18 +94,29 @@ int Value::depth() const {
   return is_dict() ? dict().depth() : 0;
 }
 
+std::uint64_t Value::weight() const {
+  if (is_text()) return 1 + text().size();
+  if (is_sequence()) return sequence().weight;
+  return is_dict() ? dict().weight() : 1;
+}
+
 bool Value::is_hashable() const {
-  if (is_sequence(Sequence::Kind::kTuple)) {
-    return std::all_of(sequence().items.begin(), sequence().items.end(),
-                       [](const Value& item) { return item.is_hashable(); });
-  }
+  if (is_sequence(Sequence::Kind::kTuple)) return sequence().is_hashable;
   return !is_sequence() && !is_dict();
+}
+
+void Sequence::append(Value item) {
+  depth = std::max(depth, item.depth() + 1);
+  weight = sum_of_weights(weight, item.weight());
+  is_hashable = is_hashable && item.is_hashable();
+  items.push_back(std::move(item));
 }
 
 bool Dict::set(Value key, Value value) {
   auto text = key_text(key);
   if (!text) return false;
   depth_ = std::max(depth_, value.depth() + 1);
+  weight_ = sum_of_weights(weight_, key.weight() + value.weight());
   const auto [entry, is_new] = index_.try_emplace(std::move(*text), entries_.size());
   if (is_new) {
     entries_.emplace_back(std::move(key), std::move(value));
@@ -109,7 +136,7 @@ const Value* Dict::find(const Value& key) const {
 const Value* Dict::find(std::string_view key) const { return find(Value::text(std::string(key))); }
 
 bool equal(const Value& a, const Value& b) {
-  if (a.is_number() && b.is_number()) return equal_numbers(a, b);
+  if (a.is_number() && b.is_number()) return order(a, b) == 0;
   if (a.is_text() && b.is_text()) return a.text() == b.text();
   if (a.is_dict() && b.is_dict()) return equal_dicts(a.dict(), b.dict());
   if (a.is_sequence() && b.is_sequence() && a.sequence().kind == b.sequence().kind) {
@@ -124,10 +151,7 @@ bool equal(const Value& a, const Value& b) {
 }
 
 std::optional<bool> less(const Value& a, const Value& b) {
-  if (a.is_number() && b.is_number()) {
-    if (a.is_float() || b.is_float()) return a.number() < b.number();
-    return a.integer() < b.integer();
-  }
+  if (a.is_number() && b.is_number()) return order(a, b) < 0;
   if (a.is_text() && b.is_text()) return a.text() < b.text();  // UTF-8 keeps the order
   const bool ordered =
       a.is_sequence(Sequence::Kind::kList) || a.is_sequence(Sequence::Kind::kTuple);
@@ -154,8 +178,7 @@ Value from_json(const Json& json, std::uint64_t& count) {
     case Json::value_t::array: {
       auto list = std::make_shared<Sequence>();
       for (const Json& item : json) {
-        list->items.push_back(from_json(item, count));
-        list->depth = std::max(list->depth, list->items.back().depth() + 1);
+        list->append(from_json(item, count));
       }
       return Value::List(std::move(list));
     }

@@ -23,6 +23,10 @@ struct Undefined {
   std::string name;  // what was looked for
 };
 struct None {};
+// What the filter "safe" gives: text that most operations treat apart from other text.
+struct Markup {
+  std::shared_ptr<const std::string> text;
+};
 
 // A Python sequence. Iterators (of filters) are used up as they are read; views are what
 // dict.items() gives, and have no subscripts.
@@ -30,8 +34,11 @@ struct Sequence {
   enum class Kind { kList, kTuple, kRange, kView, kIterator };
   Kind kind = Kind::kList;
   std::vector<Value> items;
-  int depth = 1;                     // of nesting; bounds every recursion over values
   mutable std::size_t consumed = 0;  // of an iterator
+  int depth = 1;                     // of nesting; bounds every recursion over values
+  std::uint64_t weight = 1;          // as Value::weight
+  bool is_hashable = true;           // all its items are
+  void append(Value item);
 };
 
 // A Python value. Strings and containers are shared and never change (the sandbox forbids it), so
@@ -54,6 +61,7 @@ class Value {
   Value(Function value) : data_(std::move(value)) {}   // NOLINT(google-explicit-constructor)
   Value(State value) : data_(std::move(value)) {}      // NOLINT(google-explicit-constructor)
   Value(const char*) = delete;
+  explicit Value(Markup value) : data_(std::move(value)) {}
   // Without counting its bytes: for names and constants. Runtime::text is for what grows.
   static Value text(std::string text) {
     Value value;
@@ -67,7 +75,8 @@ class Value {
   bool is_integer() const { return holds<std::int64_t>(); }
   bool is_float() const { return holds<double>(); }
   bool is_number() const { return is_bool() || is_integer() || is_float(); }
-  bool is_text() const { return holds<Text>(); }
+  bool is_text() const { return holds<Text>() || is_markup(); }
+  bool is_markup() const { return holds<Markup>(); }
   bool is_sequence() const { return holds<List>(); }
   bool is_sequence(Sequence::Kind kind) const { return is_sequence() && sequence().kind == kind; }
   bool is_dict() const { return holds<Mapping>(); }
@@ -84,7 +93,9 @@ class Value {
   double number() const {
     return is_float() ? std::get<double>(data_) : static_cast<double>(integer());
   }
-  const std::string& text() const { return *std::get<Text>(data_); }
+  const std::string& text() const {
+    return is_markup() ? *std::get<Markup>(data_).text : *std::get<Text>(data_);
+  }
   const Sequence& sequence() const { return *std::get<List>(data_); }
   const Dict& dict() const { return *std::get<Mapping>(data_); }
   const Function& function() const { return std::get<Function>(data_); }
@@ -94,6 +105,10 @@ class Value {
   // Python's name of the type: "str", "NoneType", ...
   const char* type_name() const;
   int depth() const;
+  // What walking over the value costs, shared parts as often as they appear: its elements and the
+  // bytes of their text. Stays at kMaxWeight from there on.
+  std::uint64_t weight() const;
+  static constexpr std::uint64_t kMaxWeight = std::uint64_t{1} << 50;
   // A list, a tuple or a range: takes subscripts.
   bool is_indexable() const {
     return is_sequence() && sequence().kind != Sequence::Kind::kView &&
@@ -107,7 +122,8 @@ class Value {
   bool holds() const {
     return std::holds_alternative<T>(data_);
   }
-  std::variant<Undefined, None, bool, std::int64_t, double, Text, List, Mapping, Function, State>
+  std::variant<Undefined, None, bool, std::int64_t, double, Text, Markup, List, Mapping, Function,
+               State>
       data_;
 };
 
@@ -121,14 +137,17 @@ class Dict {
   const Value* find(std::string_view key) const;
   const std::vector<Entry>& entries() const { return entries_; }
   int depth() const { return depth_; }
+  std::uint64_t weight() const { return weight_; }
 
  private:
   std::vector<Entry> entries_;
   StringMap<std::size_t> index_;
   int depth_ = 1;
+  std::uint64_t weight_ = 1;
 };
 
 struct Namespace {
+  bool is_loop = false;  // which nothing assigns to
   StringMap<Value> attributes;
 };
 

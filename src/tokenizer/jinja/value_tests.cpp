@@ -77,6 +77,8 @@ const std::map<std::string, Entry, std::less<>>& tests() {
       {"true", {[](R, V v, const Value*) { return v.is_bool() && v.boolean(); }, false}},
       {"false", {[](R, V v, const Value*) { return v.is_bool() && !v.boolean(); }, false}},
       {"callable", {is_callable, false}},
+      {"lower", {[](R r, V v, const Value*) { return is_lower_text(r.to_text(v)); }, false}},
+      {"upper", {[](R r, V v, const Value*) { return is_upper_text(r.to_text(v)); }, false}},
       {"odd", {[](R r, V v, const Value*) { return require_integer(r, v) % 2 != 0; }, false}},
       {"even", {[](R r, V v, const Value*) { return require_integer(r, v) % 2 == 0; }, false}},
       {"divisibleby", {is_divisible, true}},
@@ -98,7 +100,7 @@ const std::map<std::string, Entry, std::less<>>& tests() {
 }  // namespace
 
 bool is_test(const std::string& name) {
-  static constexpr std::string_view kMissing[] = {"escaped", "filter", "lower", "test", "upper"};
+  static constexpr std::string_view kMissing[] = {"escaped", "filter", "test"};
   return tests().contains(name) ||
          std::find(std::begin(kMissing), std::end(kMissing), name) != std::end(kMissing);
 }
