@@ -11,8 +11,8 @@ constexpr std::string_view kMissing[] = {
     "slice", "striptags", "truncate",       "urlencode",   "urlize", "wordwrap", "xmlattr"};
 
 Filter find_filter(const std::string& name) {
-  for (const FilterTable* table :
-       {&text_filters(), &sequence_filters(), &selection_filters(), &markup_filters()}) {
+  for (const FilterTable* table : {&text_filters(), &number_filters(), &sequence_filters(),
+                                   &selection_filters(), &markup_filters()}) {
     const auto entry = table->find(name);
     if (entry != table->end()) return entry->second;
   }

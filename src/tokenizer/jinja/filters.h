@@ -26,6 +26,7 @@ bool is_filter(const std::string& name);
 bool is_test(const std::string& name);
 
 const FilterTable& text_filters();
+const FilterTable& number_filters();
 const FilterTable& sequence_filters();
 const FilterTable& selection_filters();
 const FilterTable& markup_filters();

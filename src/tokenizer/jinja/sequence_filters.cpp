@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 
 #include "base/message.h"
 #include "tokenizer/jinja/filters.h"
@@ -191,32 +189,6 @@ Value sum(Runtime& runtime, const Value& value, const CallArguments& arguments) 
   return total;
 }
 
-// Down or up at a decimal place; what was -0.0 is an integer on the way and loses its sign.
-Value round_towards(Runtime& runtime, const Value& value, std::int64_t precision, bool up) {
-  if (!value.is_float()) return static_cast<double>(value.integer());
-  const double scale = std::pow(10.0, static_cast<double>(precision));
-  const double scaled = value.number() * scale;
-  if (!std::isfinite(scaled)) runtime.fail("cannot convert an infinity to an integer");
-  return ((up ? std::ceil(scaled) : std::floor(scaled)) + 0.0) / scale;
-}
-
-Value round(Runtime& runtime, const Value& value, const CallArguments& arguments) {
-  const BoundArguments bound(runtime, "round", arguments, {"precision", "method"});
-  const std::int64_t precision = bound.integer(0, 0);
-  if (!value.is_number()) runtime.fail("round of no number");
-  if (precision < 0 || precision > 15) runtime.unsupported("rounding to this precision");
-  const std::string method = bound.text(1, "common");
-  if (method == "floor" || method == "ceil") {
-    return round_towards(runtime, value, precision, method == "ceil");
-  }
-  if (method != "common") runtime.fail("round: method must be common, ceil or floor");
-  if (!value.is_float()) return value.integer();
-  if (!std::isfinite(value.number())) return value;
-  char text[400];
-  std::snprintf(text, sizeof text, "%.*f", static_cast<int>(precision), value.number());
-  return std::stod(text);
-}
-
 }  // namespace
 
 const FilterTable& sequence_filters() {
@@ -226,7 +198,7 @@ const FilterTable& sequence_filters() {
       {"last", last},        {"reverse", reverse},    {"join", join},
       {"items", items},      {"sort", sort},          {"dictsort", dictsort},
       {"unique", unique},    {"min", extreme<false>}, {"max", extreme<true>},
-      {"sum", sum},          {"round", round},
+      {"sum", sum},
   };
   return table;
 }

@@ -124,6 +124,7 @@ class TemplateParser {
   Statement parse_for() {
     Statement statement = make(Statement::Kind::kFor);
     stream_.next();
+    ++for_depth_;
     statement.target = parse_target(false);
     if (!stream_.skip_name("in")) stream_.fail("expected 'in'");
     statement.expression = expressions_.parse_tuple(false);
@@ -137,6 +138,7 @@ class TemplateParser {
       end_tag();
       statement.otherwise = parse_body({"endfor"});
     }
+    --for_depth_;
     stream_.next();
     end_tag();
     return statement;
@@ -283,7 +285,7 @@ class TemplateParser {
     Target target;
     target.name = stream_.expect_name("a name");
     if (target.name == "caller") ++callers_set_;
-    if (target.name == "loop" && loop_depth_ > 0) stream_.fail("cannot assign to 'loop'");
+    if (target.name == "loop" && for_depth_ > 0) stream_.fail("cannot assign to 'loop'");
     static constexpr const char* kConstants[] = {"true", "false", "none", "True", "False", "None"};
     if (std::find(std::begin(kConstants), std::end(kConstants), target.name) !=
         std::end(kConstants)) {
@@ -297,7 +299,8 @@ class TemplateParser {
 
   TokenStream stream_;
   ExpressionParser expressions_;
-  int loop_depth_ = 0;
+  int loop_depth_ = 0;   // loops that break would leave
+  int for_depth_ = 0;    // loops around, from their targets to their else
   int callers_set_ = 0;  // assignments to `caller` until now
 };
 
