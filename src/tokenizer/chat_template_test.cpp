@@ -109,6 +109,7 @@ TEST(ChatTemplate, RefusesRatherThanGuesses) {
   expect_refused(kCode, "of this size", "{{ 'ffffffffffffffffffff' | int(0, 16) }}");
   expect_refused(kCode, "a backslash before", "{{ '\\\u00e9' }}");
   expect_refused(kCode, "in a view", "{{ [1] in {}.values() }}");
+  expect_refused(kCode, "a negative constant", "{% set n = 2 %}{{ (-2) ** n }}");
   expect_refused(kCode, "integers this large", "{{ 9007199254740993 / 3 }}");
   expect_refused(kCode, "an indent so wide", "{{ [1] | tojson(indent=65) }}");
   expect_refused(kCode, "the name 'q'", "{% set a | replace('x', q) %}x{% endset %}");

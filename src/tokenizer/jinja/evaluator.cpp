@@ -1,6 +1,7 @@
 #include "tokenizer/jinja/evaluator.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 
 #include "base/message.h"
@@ -10,6 +11,13 @@
 
 namespace helix::jinja {
 namespace {
+
+bool is_constant(const Expression& node) {
+  bool result = node.kind != Expression::Kind::kName;
+  for_each_child(node,
+                 [&](const ExpressionPointer& child) { result = result && is_constant(*child); });
+  return result;
+}
 
 class Evaluator {
  public:
@@ -156,6 +164,11 @@ class Evaluator {
     const Value left = adds ? any_operand(node, 0) : operand(node, 0);
     const Value right = adds ? any_operand(node, 1) : operand(node, 1);
     runtime_.set_line(node.line);
+    // Jinja writes -2 ** x for (-2) ** x once it has computed the constant: another number.
+    if (node.text == "**" && left.is_number() && std::signbit(left.number()) &&
+        is_constant(*node.operands[0]) && !is_constant(*node.operands[1])) {
+      runtime_.unsupported("a negative constant to a power");
+    }
     return binary(runtime_, node.text, left, right);
   }
 
