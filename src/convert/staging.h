@@ -16,7 +16,7 @@ class Staging {
   struct Options {
     bool resume = false;     // keep what an interrupted run left
     bool force = false;      // replace a model folder or a link, drop what an interrupted run left
-    bool resumable = false;  // what such a run leaves is dropped with `force` only
+    bool resumable = false;  // even with nothing finished, what a run leaves goes by `force` only
   };
 
   // Checks that nothing is in the way and that `source` and `destination` do not overlap, then
