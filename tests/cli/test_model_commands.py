@@ -306,7 +306,7 @@ def test_a_receipt_replaces_receipts_only(model: Path, tmp_path: Path):
     out, _ = run(*options, "--receipt", "/dev/full", check=6)
     assert "perplexity" in out  # the result is not lost
     receipt.unlink()
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         lost = subprocess.run([HELIX, *map(str, options), "--receipt", receipt], stdout=full)
         assert lost.returncode == 6
         assert subprocess.run([HELIX, "--help"], stdout=full).returncode == 6

@@ -23,7 +23,6 @@ class Runtime {
   static constexpr int kMaxValueDepth = 200;  // of lists within lists
 
   void set_line(int line) { line_ = line; }
-  int line() const { return line_; }
   // What a long conversation needs is no template's excess.
   void allow_input(std::uint64_t bytes) {
     max_steps_ = kMaxSteps + 64 * bytes;

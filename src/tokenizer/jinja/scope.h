@@ -22,7 +22,6 @@ class Scope {
     return nullptr;
   }
   void set(const std::string& name, Value value) { variables_[name] = std::move(value); }
-  const Scope* outer() const { return outer_; }
 
  private:
   const Scope* outer_;

@@ -149,7 +149,6 @@ Value all_characters(Runtime& runtime, const Value& self, const CallArguments& a
 }
 
 bool is_ascii_digit(char32_t c) { return c >= '0' && c <= '9'; }
-bool is_space_character(char32_t c) { return is_whitespace(c) || (c >= 0x1C && c <= 0x1F); }
 bool is_letter_character(char32_t c) { return is_letter(c); }
 bool is_letter_or_digit(char32_t c) { return is_letter(c) || is_ascii_digit(c); }
 
@@ -198,7 +197,7 @@ const std::map<std::string, Method, std::less<>>& text_methods() {
       {"isnumeric", all_ascii_digits<is_ascii_digit>},
       {"isalnum", all_ascii_digits<is_letter_or_digit>},
       {"isalpha", all_characters<is_letter_character>},
-      {"isspace", all_characters<is_space_character>},
+      {"isspace", all_characters<is_python_space>},
       {"isupper", case_test<is_upper_text>},
       {"islower", case_test<is_lower_text>},
   };

@@ -8,9 +8,6 @@
 namespace helix::jinja {
 namespace {
 
-// Python's isspace holds four controls that the property White_Space has not.
-bool is_python_space(char32_t c) { return is_whitespace(c) || (c >= 0x1C && c <= 0x1F); }
-
 template <typename Predicate>
 std::string_view strip_if(std::string_view text, Side side, Predicate drops) {
   while (side != Side::kRight && !text.empty()) {
@@ -34,6 +31,8 @@ bool is_line_end(char32_t c) {
 }
 
 }  // namespace
+
+bool is_python_space(char32_t c) { return is_whitespace(c) || (c >= 0x1C && c <= 0x1F); }
 
 std::string_view strip(std::string_view text, Side side) {
   return strip_if(text, side, is_python_space);

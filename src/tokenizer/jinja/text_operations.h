@@ -9,6 +9,9 @@ namespace helix::jinja {
 
 // Python's string operations, on UTF-8.
 
+// str.isspace of a character: four controls more than the property White_Space has.
+bool is_python_space(char32_t c);
+
 enum class Side { kLeft, kRight, kBoth };
 // str.strip: whitespace. With characters: those.
 std::string_view strip(std::string_view text, Side side);
