@@ -49,6 +49,7 @@ ReceiptFile::~ReceiptFile() {
 
 void ReceiptFile::write(const std::string& text) {
   if (partial_.empty()) descriptor_ = ::open(path_.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC);
+  if (descriptor_ < 0) fail();
   for (std::size_t done = 0; done < text.size();) {
     const ssize_t count = ::write(descriptor_, text.data() + done, text.size() - done);
     if (count < 0 && errno != EINTR) fail();

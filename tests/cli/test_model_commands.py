@@ -285,7 +285,7 @@ def test_options_that_would_do_nothing(model: Path, tmp_path: Path):
         ("bench", model, "--dummy"),
     ):
         assert command[-1] in run(*command, "", check=2)[1]
-    assert run("bench", model, "--threads", "0x2", check=2)
+    run("bench", model, "--threads", "0x2", check=2)
     _, error = run("chatter", check=2)
     assert '"chatter"' in error
 
@@ -312,7 +312,7 @@ def test_a_receipt_replaces_receipts_only(model: Path, tmp_path: Path):
         assert subprocess.run([HELIX, "--help"], stdout=full).returncode == 6
     assert json.loads(receipt.read_text())["receipt"] == "helix evaluation"
     text.unlink()
-    assert run(*options, "--receipt", tmp_path / "other.json", check=3)
+    run(*options, "--receipt", tmp_path / "other.json", check=3)
     assert not list(tmp_path.glob("*.json*.partial*"))
 
 
