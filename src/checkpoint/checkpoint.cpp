@@ -172,6 +172,11 @@ void Checkpoint::sort_other_tensors(const Hooks& hooks) {
     }
   }
   if (!ignored_.empty()) hooks.warn(concat(folder_.string(), ": ignored keys: ", names));
+  if (const auto& unlisted = store_.unlisted(); !unlisted.empty()) {
+    hooks.warn(concat(folder_.string(), ": left out, because ", kIndexFileName,
+                      " does not list it: ", unlisted[0],
+                      unlisted.size() > 1 ? concat(" and ", unlisted.size() - 1, " more") : ""));
+  }
 }
 
 std::uint64_t Checkpoint::expected_key_count() const {

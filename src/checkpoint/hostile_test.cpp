@@ -97,7 +97,8 @@ TEST(Golden, folders_decode_to_the_same_bits) {
     const Checkpoint checkpoint(kGolden / "good" / name, hooks);
     EXPECT_EQ(names_of(checkpoint.exact_tensors()), expected["exact"]);
     EXPECT_EQ(names_of(checkpoint.ignored_tensors()), expected["ignored"]);
-    EXPECT_EQ(warning.empty(), expected["ignored"].empty()) << warning;
+    EXPECT_EQ(warning.empty(), expected["ignored"].empty() && checkpoint.store().unlisted().empty())
+        << warning;
     EXPECT_EQ(checkpoint.expected_key_count(), checkpoint.store().tensors().size());
     EXPECT_EQ(checkpoint.modules().size(), expected["modules"].size());
     for (const auto& [module, matrix] : expected["modules"].items()) {

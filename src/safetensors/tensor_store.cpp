@@ -96,7 +96,10 @@ void TensorStore::open_shards(const fs::path& folder) {
   // The index decides: a tensor counts in the shard it names, and only there.
   std::set<std::pair<std::string, std::string>> wanted(map.begin(), map.end());
   std::erase_if(tensors_, [&](const StoredTensor& tensor) {
-    return wanted.erase({tensor.name, files_[tensor.file].path().filename().string()}) == 0;
+    const std::string shard = files_[tensor.file].path().filename().string();
+    if (wanted.erase({tensor.name, shard}) != 0) return false;
+    unlisted_.push_back(concat(tensor.name, " of ", shard));
+    return true;
   });
   if (!wanted.empty()) {
     const auto& [tensor, shard] = *wanted.begin();

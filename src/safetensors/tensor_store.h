@@ -39,6 +39,8 @@ class TensorStore {
   }                                                       // by file, then by position in it
   const StoredTensor* find(std::string_view name) const;  // null where there is none
   const std::vector<SafetensorsFile>& files() const { return files_; }
+  // "NAME of SHARD" for what shards hold beside the tensors that the index lists there.
+  const std::vector<std::string>& unlisted() const { return unlisted_; }
 
  private:
   void open(const std::filesystem::path& folder);
@@ -47,6 +49,7 @@ class TensorStore {
 
   std::vector<SafetensorsFile> files_;
   std::vector<StoredTensor> tensors_;
+  std::vector<std::string> unlisted_;
   std::unordered_map<std::string_view, std::size_t> by_name_;
 };
 

@@ -69,7 +69,10 @@ TEST(TensorStore, takes_a_tensor_from_the_shard_that_the_index_names_and_no_othe
   write_index(folder, {{"a", "s2.safetensors"}, {"b", "s2.safetensors"}});
   EXPECT_EQ(contents(TensorStore(folder.path())), "a=2 b=3 ");
   write_index(folder, {{"a", "s1.safetensors"}, {"b", "s2.safetensors"}});
-  EXPECT_EQ(contents(TensorStore(folder.path())), "a=1 b=3 ");
+  const TensorStore store(folder.path());
+  EXPECT_EQ(contents(store), "a=1 b=3 ");
+  EXPECT_EQ(store.unlisted(),
+            (std::vector<std::string>{"left over of s1.safetensors", "a of s2.safetensors"}));
 }
 
 TEST(TensorStore, prefers_the_single_file) {
