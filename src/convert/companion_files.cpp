@@ -40,23 +40,11 @@ bool belongs_to_submodule(const fs::path& source, const fs::path& relative) {
          fs::exists(source / relative.parent_path() / "config.json");
 }
 
-Verdict verdict_of(const fs::path& source, const fs::path& relative, bool copy_code) {
-  const std::string name = relative.filename().string();
-  if (relative == "config.json" || relative == kReceiptFileName) return Verdict::kSilentlySkip;
-  if (belongs_to_submodule(source, relative)) return Verdict::kCopy;
-  const bool weights = std::any_of(kWeightSuffixes.begin(), kWeightSuffixes.end(),
-                                   [&](std::string_view suffix) { return name.ends_with(suffix); });
-  const bool model_weights =
-      name.starts_with("model") && name.find(".safetensors") != std::string::npos;
-  if (weights) return model_weights ? Verdict::kSilentlySkip : Verdict::kSkip;
-  if (name.ends_with(".py") && !copy_code) return Verdict::kSkip;
-  return Verdict::kCopy;
-}
-
 // Walks a folder and those below it.
 class Listing {
  public:
-  Listing(const fs::path& source, bool copy_code) : source_(source), copy_code_(copy_code) {
+  Listing(const fs::path& source, std::span<const SafetensorsFile> weights, bool copy_code)
+      : source_(source), weights_(weights), copy_code_(copy_code) {
     add_folder(source);
     std::sort(names.begin(), names.end());
     std::sort(left_out.begin(), left_out.end());
@@ -80,7 +68,7 @@ class Listing {
     std::error_code fault;  // a link to nothing, or to itself, is no regular file either
     if (entry.is_directory(fault) && !entry.is_symlink()) return add_folder(entry.path());
     Verdict verdict = Verdict::kSkip;
-    if (entry.is_regular_file(fault)) verdict = verdict_of(source_, relative, copy_code_);
+    if (entry.is_regular_file(fault)) verdict = verdict_of(relative);
     if (verdict == Verdict::kSkip) left_out.push_back(relative.string());
     if (verdict != Verdict::kCopy) return;
     if (::access(entry.path().c_str(), R_OK) != 0) {
@@ -89,15 +77,31 @@ class Listing {
     names.push_back(relative.string());
   }
 
+  Verdict verdict_of(const fs::path& relative) const {
+    const std::string name = relative.filename().string();
+    if (relative == "config.json" || relative == kReceiptFileName || relative == kIndexFileName ||
+        std::ranges::any_of(weights_, [&](const SafetensorsFile& file) {
+          return file.path() == source_ / relative;
+        })) {
+      return Verdict::kSilentlySkip;
+    }
+    if (belongs_to_submodule(source_, relative)) return Verdict::kCopy;
+    const bool weights = std::ranges::any_of(
+        kWeightSuffixes, [&](std::string_view suffix) { return name.ends_with(suffix); });
+    return weights || (name.ends_with(".py") && !copy_code_) ? Verdict::kSkip : Verdict::kCopy;
+  }
+
   const fs::path& source_;
+  std::span<const SafetensorsFile> weights_;
   bool copy_code_;
 };
 
 }  // namespace
 
-std::vector<std::string> list_companion_files(const fs::path& source, bool copy_code,
-                                              const Hooks& hooks) {
-  Listing listing(source, copy_code);
+std::vector<std::string> list_companion_files(const fs::path& source,
+                                              std::span<const SafetensorsFile> weights,
+                                              bool copy_code, const Hooks& hooks) {
+  Listing listing(source, weights, copy_code);
   std::string text;
   for (const std::string& name : listing.left_out) text += (text.empty() ? "" : ", ") + name;
   if (!text.empty()) hooks.warn("not copied: " + text);

@@ -22,7 +22,7 @@ class CompanionFiles : public ::testing::Test {
   std::vector<std::string> copy(bool copy_code = false) {
     Hooks hooks;
     hooks.log = [this](LogLevel, std::string_view message) { warning = message; };
-    const auto names = list_companion_files(source, copy_code, hooks);
+    const auto names = list_companion_files(source, weights, copy_code, hooks);
     copy_companion_files(source, names, destination, hooks);
     return names;
   }
@@ -30,17 +30,20 @@ class CompanionFiles : public ::testing::Test {
   const TemporaryFolder folder;
   const fs::path source = folder / "source";
   const fs::path destination = folder / "destination";
+  std::vector<SafetensorsFile> weights;  // the model's
   std::string warning;
 };
 
 using Names = std::vector<std::string>;
 
 TEST_F(CompanionFiles, AllButWeightsConfigAndReceipt) {
-  for (const char* name : {"tokenizer.json", "LICENSE", "chat_template.jinja", "config.json",
-                           "hxq_receipt.json", "model.safetensors", "model.safetensors.index.json",
-                           "1_Pooling/config.json", ".gitattributes", ".git/HEAD"}) {
+  for (const char* name :
+       {"tokenizer.json", "LICENSE", "chat_template.jinja", "config.json", "hxq_receipt.json",
+        "model.safetensors.index.json", "1_Pooling/config.json", ".gitattributes", ".git/HEAD"}) {
     add(name);
   }
+  write_file_atomically(source / "a.safetensors", make_safetensors_header({}, {}));
+  weights.emplace_back(source / "a.safetensors");
   EXPECT_EQ(copy(),
             (Names{"1_Pooling/config.json", "LICENSE", "chat_template.jinja", "tokenizer.json"}));
   EXPECT_EQ(read_file(destination / "1_Pooling/config.json"), "content of 1_Pooling/config.json");
@@ -48,10 +51,11 @@ TEST_F(CompanionFiles, AllButWeightsConfigAndReceipt) {
 }
 
 TEST_F(CompanionFiles, OtherWeightsAndCodeAreNamed) {
-  for (const char* name : {"pytorch_model.bin", "model.gguf", "onnx/model.onnx", "modeling.py"})
-    add(name);
+  const Names others = {"pytorch_model.bin", "model.gguf", "onnx/model.onnx", "modeling.py",
+                        "model-00001-of-00002.safetensors"};
+  for (const std::string& name : others) add(name);
   EXPECT_EQ(copy(), Names{});
-  for (const char* name : {"pytorch_model.bin", "model.gguf", "onnx/model.onnx", "modeling.py"})
+  for (const std::string& name : others)
     EXPECT_NE(warning.find(name), std::string::npos) << warning;
   EXPECT_EQ(copy(true), Names{"modeling.py"});
 }

@@ -92,7 +92,8 @@ class Compression {
         destination_(destination) {}
 
   std::string run() {
-    companions_ = list_companion_files(source_.folder(), options_.copy_code, options_.hooks);
+    companions_ = list_companion_files(source_.folder(), source_.store().files(),
+                                       options_.copy_code, options_.hooks);
     scan();
     Journal journal(staging_.journal(), fingerprint(), options_.resume);
     staging_.keep_unfinished();

@@ -64,7 +64,8 @@ class Decompression {
 
   DecompressSummary run() {
     list_tensors();
-    companions_ = list_companion_files(source_.folder(), options_.copy_code, options_.hooks);
+    companions_ = list_companion_files(source_.folder(), source_.store().files(),
+                                       options_.copy_code, options_.hooks);
     open_shards();
     decode_modules();
     for (const auto& shard : shards_) {
