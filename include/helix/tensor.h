@@ -52,6 +52,9 @@ struct TensorView {
   std::span<const std::byte> data;  // element_count(shape) * dtype_bytes(dtype)
 };
 
+// Same type, shape and bytes.
+bool same_tensor(const TensorView& a, const TensorView& b) noexcept;
+
 // Exact conversions of one element; to_* round to nearest even, overflow becomes infinity, NaN
 // stays NaN.
 float bf16_to_float(std::uint16_t bits) noexcept;

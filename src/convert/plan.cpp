@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <set>
 
 #include "base/message.h"
@@ -215,10 +214,7 @@ class Planner {
       return false;
     const StoredTensor* table = embedding_of(tensor);
     if (table == nullptr || table->view.dtype != tensor.view.dtype) return false;
-    const auto a = table->view.data;
-    const auto b = tensor.view.data;
-    if (a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0))
-      return true;
+    if (same_tensor(table->view, tensor.view)) return true;
     options_.hooks.warn(concat(tensor.name, ": config.json ties it to ", table->name,
                                ", but the values differ; both are written"));
     return false;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <set>
@@ -225,16 +224,11 @@ class Verification {
       const StoredTensor* dense = dense_->store().find(tensor->name);
       if (dense == nullptr) {
         found(Finding::kMissing, tensor->name, ": is not in ", options_.against.string());
-      } else if (!same(tensor->view, dense->view)) {
+      } else if (!same_tensor(tensor->view, dense->view)) {
         found(Finding::kMetrics, tensor->name,
               ": differs from the dense checkpoint, though it is stored exact");
       }
     }
-  }
-
-  static bool same(const TensorView& a, const TensorView& b) {
-    return a.dtype == b.dtype && a.shape == b.shape &&
-           (a.data.empty() || std::memcmp(a.data.data(), b.data.data(), a.data.size()) == 0);
   }
 
   void check_totals() {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,11 +61,7 @@ ModuleParts parts_of(const Checkpoint& checkpoint, const std::string& module) {
 }
 
 bool same(const StoredTensor* a, const StoredTensor* b) {
-  if (a == nullptr || b == nullptr) return a == b;
-  const auto x = a->view.data;
-  const auto y = b->view.data;
-  return a->view.dtype == b->view.dtype && x.size() == y.size() &&
-         (x.empty() || std::memcmp(x.data(), y.data(), x.size()) == 0);
+  return a == nullptr || b == nullptr ? a == b : same_tensor(a->view, b->view);
 }
 
 // Whether an output head is stored that is not a copy of the embedding table.

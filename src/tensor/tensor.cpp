@@ -91,6 +91,11 @@ std::uint64_t element_count(const Shape& shape) {
   return count;
 }
 
+bool same_tensor(const TensorView& a, const TensorView& b) noexcept {
+  return a.dtype == b.dtype && a.shape == b.shape && a.data.size() == b.data.size() &&
+         (a.data.empty() || std::memcmp(a.data.data(), b.data.data(), a.data.size()) == 0);
+}
+
 float bf16_to_float(std::uint16_t bits) noexcept {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }

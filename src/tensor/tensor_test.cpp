@@ -65,6 +65,21 @@ TEST(Shape, with_too_many_elements_is_corrupt) {
   });
 }
 
+TEST(Tensors, are_the_same_by_type_shape_and_bytes) {
+  const float nan = std::nanf("1");
+  std::vector<float> values = {1.0F, nan, 3.0F, 4.0F};
+  const auto bytes = std::as_bytes(std::span(values));
+  const TensorView tensor = {.dtype = DType::kF32, .shape = {2, 2}, .data = bytes};
+  const std::vector<float> copy = values;
+  const auto copied = std::as_bytes(std::span(copy));
+  EXPECT_TRUE(same_tensor(tensor, {.dtype = DType::kF32, .shape = {2, 2}, .data = copied}));
+  EXPECT_FALSE(same_tensor(tensor, {.dtype = DType::kI32, .shape = {2, 2}, .data = copied}));
+  EXPECT_FALSE(same_tensor(tensor, {.dtype = DType::kF32, .shape = {4}, .data = copied}));
+  values[3] = 5.0F;
+  EXPECT_FALSE(same_tensor(tensor, {.dtype = DType::kF32, .shape = {2, 2}, .data = copied}));
+  EXPECT_TRUE(same_tensor(TensorView(), TensorView()));
+}
+
 // The value that IEEE 754 gives to a pattern of sign, exponent and mantissa.
 double ieee_value(std::uint32_t bits, int exponent_bits, int mantissa_bits) {
   const int bias = (1 << (exponent_bits - 1)) - 1;
