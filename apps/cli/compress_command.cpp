@@ -104,6 +104,9 @@ std::string receipt_text(const Json& receipt, const std::string& destination) {
   };
   const std::string decibels =
       totals["snr_db"].is_number() ? decibel_text(totals["snr_db"].get<double>()) : "exact";
+  const Json& max_error = totals["max_error"];
+  const std::string largest =
+      max_error.is_number() ? rounded(max_error.get<double>(), 3) : max_error.dump();
   std::string text;
   text += destination + "\n";
   text += "  tensors      " + counts["compressed"].dump() + " compressed, " +
@@ -116,7 +119,7 @@ std::string receipt_text(const Json& receipt, const std::string& destination) {
   text += "  weight files " + bytes("source_weight_file_bytes") + " -> " +
           bytes("output_weight_file_bytes") + ", ratio " +
           number(receipt["ratios"]["weight_files"], 3) + "\n";
-  text += "  error        SNR " + decibels + ", largest " + totals["max_error"].dump() + ", " +
+  text += "  error        SNR " + decibels + ", largest " + largest + ", " +
           totals["outlier_count"].dump() + " outliers\n";
   text += "  run          " + number(receipt["run"]["seconds"], 2) + " s, " +
           bytes_text(
@@ -183,7 +186,6 @@ void add_compress(CLI::App& app, Context& context) {
       ->add_option("--column-scales", arguments->column_scales,
                    "Scale columns before the fit: auto or none")
       ->check(CLI::IsMember({"auto", "none"}))
-      ->type_name("auto|none")
       ->capture_default_str();
   command
       ->add_option("--include", arguments->options.include,

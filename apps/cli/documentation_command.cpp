@@ -47,7 +47,7 @@ std::string bash_completion(const CLI::App& app) {
          "    esac\n  fi\n  if [ \"$COMP_CWORD\" -eq 1 ] || [ \"${current#-}\" != \"$current\" ]; "
          "then\n"
          "    COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n  else\n    "
-         "COMPREPLY=($(compgen -f -- \"$current\"))\n"
+         "mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n"
          "  fi\n}\ncomplete -o filenames -F _helix helix\n";
 }
 
@@ -79,10 +79,11 @@ std::string fish_completion(const CLI::App& app) {
     text += "complete -c helix -n __fish_use_subcommand -f -a " + command->get_name() + " -d " +
             quoted(command->get_description()) + "\n";
     for (const CLI::Option* option : command->get_options()) {
-      for (const std::string& name : option->get_lnames()) {
-        text += "complete -c helix -n '__fish_seen_subcommand_from " + command->get_name() +
-                "' -l " + name + " -d " + quoted(option->get_description()) + "\n";
-      }
+      if (option->get_positional()) continue;
+      text += "complete -c helix -n '__fish_seen_subcommand_from " + command->get_name() + "'";
+      for (const std::string& name : option->get_lnames()) text += " -l " + name;
+      for (const std::string& name : option->get_snames()) text += " -s " + name;
+      text += " -d " + quoted(option->get_description()) + "\n";
     }
   }
   return text;
@@ -115,7 +116,10 @@ std::string man_options(const CLI::App& command) {
         ".TP\n.B " +
         roff(option->get_positional() ? option->get_name(true) : option->get_name(false, true)) +
         (values.empty() ? "" : " \\fI" + roff(values) + "\\fR") + "\n" +
-        roff(option->get_description()) + "\n";
+        roff(option->get_description()) +
+        (option->get_default_str().empty() ? ""
+                                           : " (default " + roff(option->get_default_str()) + ")") +
+        "\n";
   }
   return text;
 }
@@ -149,7 +153,9 @@ void add_documentation(CLI::App& app, Context&) {
   auto shell = std::make_shared<std::string>();
   CLI::App* completion = app.add_subcommand("completion", "Print a shell's completion script");
   completion->footer(
-      "Example:\n  helix completion bash > ~/.local/share/bash-completion/completions/helix");
+      "Example:\n  helix completion bash > ~/.local/share/bash-completion/completions/helix\n"
+      "  helix completion zsh > \"${fpath[1]}/_helix\"\n"
+      "  helix completion fish > ~/.config/fish/completions/helix.fish");
   completion->add_option("SHELL", *shell, "bash, zsh or fish")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));

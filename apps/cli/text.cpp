@@ -23,6 +23,12 @@ std::string bytes_text(std::uint64_t bytes) {
   return fixed(value, decimals) + " " + kUnits[unit];
 }
 
+std::string rounded(double value, int digits) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.*g", digits, value);
+  return text;
+}
+
 std::string fixed(double value, int decimals) {
   if (std::isinf(value)) return value < 0.0 ? "-infinite" : "infinite";
   const int size = std::snprintf(nullptr, 0, "%.*f", decimals, value);

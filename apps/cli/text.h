@@ -11,6 +11,8 @@ namespace helix::cli {
 std::string bytes_text(std::uint64_t bytes);
 // Fixed decimals: fixed(3.14159, 2) is "3.14"; "infinite" for infinity.
 std::string fixed(double value, int decimals);
+// Significant digits: rounded(0.00735062, 3) is "0.00735".
+std::string rounded(double value, int digits);
 // "43.21 dB", or "exact" for infinity: an SNR without any error.
 std::string decibel_text(double decibels, const char* unit = " dB");
 // Indented, with a final newline; bytes that are no UTF-8 (of a path) become U+FFFD.

@@ -215,7 +215,7 @@ class TestOutput:
         assert lines[1] == "  tensors      2 compressed, 1 exact, 0 skipped; 5 keys"
         assert lines[2] == "  matrices     32.8 kB -> 10.3 kB, ratio 3.195, 10.016 bits per weight"
         assert re.fullmatch(r"  weight files 33\.\d kB -> 11\.\d kB, ratio [23]\.\d{3}", lines[3])
-        assert lines[4] == "  error        SNR exact, largest 0.0, 0 outliers"
+        assert lines[4] == "  error        SNR exact, largest 0, 0 outliers"
         assert lines[5].startswith("  run          ")
         assert len(lines) == 6
         assert helix.succeed("inspect", out) == INSPECTION.format(size=kilobytes(out))

@@ -40,6 +40,9 @@ class TestManual:
                 assert re.search(rf"(?<![\w-]){option}(?![\w-])", section), f"{command} {option}"
             assert f"helix {command}" in section.split("Example:")[1]
 
+    def test_defaults(self, helix):
+        assert "(default 5GB)" in pieces(helix.succeed("man"), "helix compress")
+
     def test_every_exit_status(self, helix):
         section = pieces(helix.succeed("man"), "EXIT STATUS")
         for status in (0, 1, 2, 3, 4, 5, 6, 7, 8, 130):
@@ -95,15 +98,25 @@ class TestCompletions:
             assert options_of(helix, command) <= offered
         assert self.complete(helix, ["helix", "compress", "--re"]) == {"--resume"}
 
+    def test_bash_offers_names_with_spaces(self, helix, tmp_path, monkeypatch):
+        (tmp_path / "my model").mkdir()
+        monkeypatch.chdir(tmp_path)
+        script = helix.succeed("completion", "bash") + (
+            "COMP_WORDS=(helix inspect my)\nCOMP_CWORD=2\n"
+            '_helix\nprintf "%s\\n" "${COMPREPLY[@]}"\n'
+        )
+        done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True)
+        assert (done.stdout, done.stderr) == ("my model\n", "")
+
     @pytest.mark.parametrize("shell", ["zsh", "fish"])
     def test_other_shells(self, helix, tmp_path, shell):
         script = tmp_path / f"helix.{shell}"
         script.write_text(helix.succeed("completion", shell))
         for command in helix.commands():
             for option in options_of(helix, command):
-                wanted = option if shell == "zsh" else f"-l {option.removeprefix('--')} "
-                if shell == "zsh" or option.startswith("--"):
-                    assert wanted in script.read_text(), f"{command} {option}"
+                kind = "-l" if option.startswith("--") else "-s"
+                wanted = option if shell == "zsh" else f" {kind} {option.lstrip('-')} "
+                assert wanted in script.read_text(), f"{command} {option}"
         if shutil.which(shell) is not None:
             done = subprocess.run([shell, "-n", script], capture_output=True, text=True)
             assert (done.returncode, done.stderr) == (0, "")
