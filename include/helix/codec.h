@@ -38,7 +38,7 @@ enum class ColumnScales : std::uint8_t { kAuto, kNone };
 
 struct EncodeOptions {
   std::uint32_t codebook_size = 256;  // kMinCodebookSize .. kMaxCodebookSize
-  OutlierPolicy outliers;
+  OutlierPolicy outliers = {};
   ColumnScales column_scales = ColumnScales::kAuto;
 };
 

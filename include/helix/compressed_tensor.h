@@ -54,6 +54,9 @@ struct CompressedTensor {
 // indices.
 std::uint64_t index_bytes(IndexFormat format, std::uint64_t count);
 
+// The functions that read and decode below expect a tensor that satisfies validate() and a range
+// within it; they check neither.
+
 // Indices [begin, begin + out.size()) of the flattened index matrix.
 void read_indices(const CompressedTensor& tensor, std::uint64_t begin,
                   std::span<std::uint16_t> out);

@@ -34,13 +34,13 @@ struct PlanEntry {
 };
 
 struct CompressOptions {
-  EncodeOptions encode;
+  EncodeOptions encode = {};
   // Globs (fnmatch) over tensor or module names. An exclusion wins over an inclusion, both over the
   // rules; of several codebook sizes the last that matches counts. A glob that matches no matrix is
   // an error.
-  std::vector<std::pair<std::string, std::uint32_t>> codebook_sizes;
-  std::vector<std::string> include;
-  std::vector<std::string> exclude;
+  std::vector<std::pair<std::string, std::uint32_t>> codebook_sizes = {};
+  std::vector<std::string> include = {};
+  std::vector<std::string> exclude = {};
   bool embeddings = false;  // compress embedding tables too
   bool lm_head = false;     // compress an untied output head too
   bool copy_code = false;   // copy *.py
@@ -48,9 +48,9 @@ struct CompressOptions {
   bool resume = false;      // continue an interrupted run
   bool force = false;       // replace a model folder or a link that is there
   std::uint64_t shard_bytes = 5'000'000'000;
-  std::size_t thread_count = 0;      // 0: one per processor
-  std::vector<std::string> command;  // for the receipt
-  Hooks hooks;
+  std::size_t thread_count = 0;           // 0: one per processor
+  std::vector<std::string> command = {};  // for the receipt
+  Hooks hooks = {};
 };
 
 // The plan of compress(), without reading the weights. In the order of the source files. Throws
@@ -76,12 +76,12 @@ std::string compress(const std::filesystem::path& source, const std::filesystem:
 struct DecompressOptions {
   // Of the decoded matrices: F32, F16 or BF16; exact tensors keep their type. Default: the dtype of
   // config.json, F32 where it names none.
-  std::string dtype;
+  std::string dtype = {};
   bool copy_code = false;
   bool force = false;
   std::uint64_t shard_bytes = 5'000'000'000;
   std::size_t thread_count = 0;
-  Hooks hooks;
+  Hooks hooks = {};
 };
 
 struct DecompressSummary {

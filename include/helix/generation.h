@@ -37,10 +37,10 @@ const char* finish_reason_name(FinishReason reason) noexcept;
 
 struct GenerateOptions {
   std::size_t max_tokens = 0;  // 0: until the context is full
-  SamplingOptions sampling;
+  SamplingOptions sampling = {};
   // Generation ends where one of these comes, also across tokens; neither it nor what follows is
   // part of the text.
-  std::vector<std::string> stop;
+  std::vector<std::string> stop = {};
   bool ignore_end_tokens = false;   // go on behind the model's end of text
   bool skip_special_tokens = true;  // leave them out of the text
   Hooks hooks = {};                 // cancellation, looked at before every chunk and every token

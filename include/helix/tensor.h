@@ -63,7 +63,8 @@ std::uint16_t float_to_bf16(float value) noexcept;
 std::uint16_t float_to_f16(float value) noexcept;
 
 // Elements [begin, begin + out.size()) of an F32, F16, BF16 or F64 view as float (F64 is rounded).
-// Throws Error(kUnsupported) for another dtype. `view.data` may be unaligned.
+// Throws Error(kUnsupported) for another dtype; that the range lies within the view is not checked.
+// `view.data` may be unaligned.
 void read_floats(const TensorView& view, std::uint64_t begin, std::span<float> out);
 // The inverse: `values` as F32, F16 or BF16 into `out`, which holds values.size() *
 // dtype_bytes(dtype) bytes.
