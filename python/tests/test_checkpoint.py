@@ -137,6 +137,10 @@ def test_what_is_refused(compressed: Path, tmp_path: Path) -> None:
         helix.decompress(compressed, tmp_path / "other", dtype="INT8")
     with pytest.raises(helix.InvalidArgumentError, match=r"shard_bytes -1"):
         helix.compress(SOURCE, tmp_path / "other", shard_bytes=-1)
+    with pytest.raises(helix.InvalidArgumentError, match="weight files of 0 bytes"):
+        helix.compress(SOURCE, tmp_path / "other", shard_bytes=0)
+    with pytest.raises(helix.InvalidArgumentError, match="weight files of 0 bytes"):
+        helix.decompress(compressed, tmp_path / "other", shard_bytes=0)
     with pytest.raises(TypeError, match="levels"):
         helix.compress(SOURCE, tmp_path / "other", levels=3)
     assert not (tmp_path / "other").exists()

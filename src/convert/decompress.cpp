@@ -60,6 +60,7 @@ class Decompression {
       throw_error(ErrorCode::kInvalidArgument, source.string(), ": is not an HXQ checkpoint");
     }
     summary_.dtype = output_dtype(source_.config(), options.dtype);
+    check_shard_bytes(options.shard_bytes);
   }
 
   DecompressSummary run() {

@@ -8,6 +8,7 @@
 
 #include "base/message.h"
 #include "convert/reserved_names.h"
+#include "convert/shards.h"
 
 namespace helix {
 namespace {
@@ -287,6 +288,7 @@ std::vector<PlanEntry> make_plan(const Checkpoint& source, const CompressOptions
   if (!(fraction >= 0.0 && fraction <= 1.0)) {
     throw_error(ErrorCode::kInvalidArgument, "outlier share ", fraction, ", expected 0 to 100 %");
   }
+  check_shard_bytes(options.shard_bytes);
   return Planner(source, options).run();
 }
 

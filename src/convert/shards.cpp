@@ -4,9 +4,16 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/message.h"
 #include "safetensors/tensor_store.h"
 
 namespace helix {
+
+void check_shard_bytes(std::uint64_t shard_bytes) {
+  if (shard_bytes == 0) {
+    throw_error(ErrorCode::kInvalidArgument, "weight files of 0 bytes, expected at least 1");
+  }
+}
 
 std::vector<ShardAssignment> assign_shards(std::span<const std::uint64_t> item_bytes,
                                            std::uint64_t shard_bytes) {

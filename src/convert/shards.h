@@ -15,6 +15,9 @@ struct ShardAssignment {
   std::vector<std::size_t> items;
 };
 
+// Throws Error(kInvalidArgument) for 0.
+void check_shard_bytes(std::uint64_t shard_bytes);
+
 // Fills shards in order, each up to `shard_bytes` unless a single item is larger. The names follow
 // the ecosystem's convention: model.safetensors, or model-00001-of-00003.safetensors.
 std::vector<ShardAssignment> assign_shards(std::span<const std::uint64_t> item_bytes,
