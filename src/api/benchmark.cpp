@@ -139,6 +139,12 @@ Benchmark benchmark(const std::filesystem::path& path, bool made_up,
   auto start = Clock::now();
   const std::shared_ptr<const CausalModel> model = open(path, made_up, options);
   result.load_seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  if (options.prompt_tokens + options.generated_tokens > model->info().max_positions) {
+    throw_error(ErrorCode::kInvalidArgument, "a prompt of ", options.prompt_tokens, " and ",
+                options.generated_tokens,
+                " generated tokens, but the model takes texts of at most ",
+                model->info().max_positions);
+  }
   if (made_up) start = Clock::now();
   EngineOptions engine_options;
   engine_options.thread_count = options.thread_count;

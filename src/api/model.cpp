@@ -135,7 +135,13 @@ Generation Model::generate(std::span<const std::int32_t> prompt, const GenerateO
 }
 
 std::string Model::render_chat(std::span<const ChatMessage> messages) const {
-  return state_->tokenizer().render_chat(messages_json(messages));
+  const Tokenizer& tokenizer = state_->tokenizer();
+  if (!tokenizer.has_chat_template()) {
+    throw_error(ErrorCode::kNotFound, state_->folder.string(),
+                ": there is no chat template; expected one in chat_template.jinja or "
+                "tokenizer_config.json");
+  }
+  return tokenizer.render_chat(messages_json(messages));
 }
 
 bool Model::has_chat_template() const {

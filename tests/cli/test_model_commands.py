@@ -118,7 +118,7 @@ def test_chat_takes_several_lines_between_quotes(model: Path):
 def test_chat_without_a_template(model: Path):
     (model / "tokenizer_config.json").unlink()
     _, error = run("chat", model, "--message", "HI", check=3)
-    assert "template" in error
+    assert f"{model}: there is no chat template" in error
 
 
 def test_eval_and_receipt(model: Path, tmp_path: Path):
@@ -158,6 +158,8 @@ def test_bench(model: Path):
         assert report["generated_tokens_per_second"] > 0
         assert report["read_bytes_per_second"] > 0
     run("bench", check=2)
+    _, error = run("bench", model, check=2)
+    assert "a prompt of 512 and 64 generated tokens, but the model takes texts of at most" in error
 
 
 def test_faults_have_their_exit_status(model: Path, tmp_path: Path):
