@@ -113,7 +113,10 @@ class CompressedTensor:
 
     def rows(self, ids: ArrayLike) -> NDArray[np.float32]:
         """The rows that `ids` (any shape) name, as an embedding does: ids.shape + (columns,)."""
-        wanted = np.ascontiguousarray(ids, np.int64)
+        wanted = np.asarray(ids)
+        if wanted.size > 0 and wanted.dtype.kind not in "iu":
+            raise InvalidArgumentError(f"ids of {wanted.dtype}, expected integers")
+        wanted = np.asarray(wanted, np.int64, order="C")
         found = np.empty((*wanted.shape, self.shape[1]), np.float32)
         self._matrix.embed(wanted.ctypes.data, wanted.size, found.ctypes.data, "F32")
         return found

@@ -124,6 +124,10 @@ def test_rows_are_an_embedding() -> None:
     assert (tensor.rows(ids) == tensor.decode()[ids]).all()
     with pytest.raises(helix.InvalidArgumentError, match="96"):
         tensor.rows([96])
+    with pytest.raises(helix.InvalidArgumentError, match="ids of float64, expected integers"):
+        tensor.rows([0.5])
+    assert tensor.rows(5).shape == (tensor.shape[1],)
+    assert tensor.rows([]).shape == (0, tensor.shape[1])
 
 
 @pytest.mark.parametrize("case", [{"rank": 2}, {"layout": "packed", "k": 999}, {"d": 2}], ids=str)
