@@ -5,7 +5,6 @@ include(FetchContent)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
-find_package(PkgConfig)
 
 function(helix_fetch name url sha256)
   message(STATUS "${name}: not found on this system, fetching a pinned release")
