@@ -186,6 +186,35 @@ TEST(CodebookMatmul, CodebookThatDoesNotFitSixteenBits) {
   }
 }
 
+// The largest entry sets the step of 16-bit tables; here no weight has it.
+TEST(CodebookMatmul, LargeEntriesThatDoNotOccurTakeNothingFromOthers) {
+  const TensorShape shape{.rows = 33, .columns = 200, .codebook_size = 255};
+  CompressedTensor unused = make_tensor(shape, 11);
+  unused.codebook.push_back(1e4F);
+  CompressedTensor replaced = make_tensor(shape, 11);
+  replaced.codebook.push_back(4000.0F);
+  auto indices =
+      std::make_shared<std::vector<std::byte>>(replaced.indices.begin(), replaced.indices.end());
+  indices->at(6599) = std::byte{255};
+  replaced.indices = *indices;
+  replaced.index_owner = indices;
+  replaced.sidecar_positions = {6599};
+  replaced.sidecar_values = {0.1F};
+  ThreadPool pool(1);
+  for (const CompressedTensor& tensor : {unused, replaced}) {
+    for (const std::size_t batch : {std::size_t{1}, std::size_t{16}, std::size_t{24}}) {
+      const auto x = gaussian(batch * 200, 3);
+      const auto expected = reference::codebook_matmul(tensor, {}, x, batch);
+      for (const Isa isa : available_isas()) {
+        const CodebookMatrix matrix(tensor, {}, {.isa = isa});
+        std::vector<float> y(batch * 33);
+        matrix.multiply(x, batch, y, pool);
+        EXPECT_LE(relative_error(y, expected), kFixedBound) << isa_name(isa) << " batch " << batch;
+      }
+    }
+  }
+}
+
 // Every number at its extreme: sums of 32 bits must not overflow.
 TEST(CodebookMatmul, ExtremesDoNotOverflow) {
   CompressedTensor tensor = make_tensor({.rows = 33, .columns = 256}, 11);

@@ -17,11 +17,11 @@ double largest_error(TableForm form) {
                                                                        : kLargestTableError;
 }
 
-// How often entries occur in 16 stretches of the indices, and once more each: enough to weigh the
-// errors of a table, without reading the whole file.
+// How often entries occur in 16 stretches of the indices, other than where outliers replace them:
+// enough to weigh the errors of a table, without reading the whole file.
 std::vector<std::uint64_t> sample_histogram(const CompressedTensor& tensor) {
   constexpr std::uint64_t kStretches = 16;
-  std::vector<std::uint64_t> counts(tensor.codebook_size(), 1);
+  std::vector<std::uint64_t> counts(tensor.codebook_size());
   std::vector<std::uint16_t> part(4096);
   const std::uint64_t total = tensor.index_count();
   for (std::uint64_t i = 0; i < kStretches; ++i) {
@@ -29,6 +29,17 @@ std::vector<std::uint64_t> sample_histogram(const CompressedTensor& tensor) {
     const std::uint64_t count = std::min<std::uint64_t>(part.size(), total - begin);
     read_indices(tensor, begin, std::span(part).first(count));
     for (std::uint64_t j = 0; j < count; ++j) ++counts[part[j]];
+    const auto vector_of = [&](std::int64_t position) {
+      return static_cast<std::uint64_t>(position) / tensor.vector_size;
+    };
+    std::uint64_t next = begin;
+    auto outlier = std::ranges::lower_bound(tensor.sidecar_positions, begin, {}, vector_of);
+    for (; outlier != tensor.sidecar_positions.end(); ++outlier) {
+      const std::uint64_t at = vector_of(*outlier);
+      if (at >= begin + count) break;
+      if (at >= next) --counts[part[at - begin]];
+      next = at + 1;  // a vector may have several
+    }
   }
   return counts;
 }

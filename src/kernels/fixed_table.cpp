@@ -113,7 +113,7 @@ Error2 fill(FixedTable& table, std::span<const float> values,
     // Entries the codebook lacks repeat its last one, so that they widen no segment.
     const std::size_t entry = std::min(i, values.size() - 1);
     wanted[i] = static_cast<int>(std::lround(static_cast<double>(values[entry]) * inverse));
-    importance[i] = static_cast<double>(weights[entry]);
+    importance[i] = static_cast<double>(std::max<std::uint64_t>(weights[entry], 1));
   }
   if (form == TableForm::kResiduals) fit_residuals(table, wanted);
   if (form == TableForm::kPairs) fit_pairs(table, wanted);
@@ -125,7 +125,7 @@ Error2 fill(FixedTable& table, std::span<const float> values,
     const double exact = values[i];
     const double error = exact - static_cast<double>(table.scale) * wanted[i];
     sums.error += importance[i] * error * error;
-    sums.total += importance[i] * exact * exact;
+    sums.total += static_cast<double>(weights[i]) * exact * exact;
   }
   if (form == TableForm::kPlain) set_bytes(table);
   if (!possible) sums.error = HUGE_VAL;
@@ -155,7 +155,7 @@ FixedTables tables_by_step(std::span<const float> codebook, std::uint32_t vector
     sums.error += part.error;
     sums.total += part.total;
   }
-  tables.relative_error = sums.total > 0.0 ? std::sqrt(sums.error / sums.total) : 0.0;
+  if (sums.error > 0.0) tables.relative_error = std::sqrt(sums.error / sums.total);
   return tables;
 }
 

@@ -12,7 +12,9 @@ namespace helix {
 // the same scale.
 struct FixedTables {
   std::vector<FixedTable> components;
-  double relative_error = 0.0;  // of the values, weighted: root mean square over root mean square
+  // Root mean square of the errors over that of the values, as often as they occur. An entry that
+  // does not occur adds its error, once, and no value: it makes no other one's error look small.
+  double relative_error = 0.0;
 };
 
 // `codebook` (k, vector_size); `weights` how often each of the k entries occurs. The largest number
