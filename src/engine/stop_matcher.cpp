@@ -30,10 +30,14 @@ std::size_t StopMatcher::held_bytes() const {
 std::string StopMatcher::push(std::string_view piece) {
   if (stopped_) return {};
   pending_ += piece;
-  std::size_t first = std::string::npos;
-  for (const std::string& stop : stops_) first = std::min(first, pending_.find(stop));
-  stopped_ = first != std::string::npos;
-  const std::size_t safe = stopped_ ? first : pending_.size() - held_bytes();
+  // End and beginning of the stop text that is complete first, as if bytes came one by one.
+  std::pair found(std::string::npos, std::string::npos);
+  for (const std::string& stop : stops_) {
+    const std::size_t at = pending_.find(stop);
+    if (at != std::string::npos) found = std::min(found, {at + stop.size(), at});
+  }
+  stopped_ = found.second != std::string::npos;
+  const std::size_t safe = stopped_ ? found.second : pending_.size() - held_bytes();
   std::string text = pending_.substr(0, safe);
   pending_.erase(0, stopped_ ? pending_.size() : safe);
   return text;

@@ -6,8 +6,9 @@
 
 namespace helix {
 
-// Finds stop texts in a stream of text, wherever its pieces are cut. Text that may still become a
-// stop text is held back.
+// Finds stop texts in a stream of text, wherever its pieces are cut: the one that is complete first
+// counts, of those that end together the longest. Text that may still become a stop text is held
+// back.
 class StopMatcher {
  public:
   // Throws Error(kInvalidArgument) for an empty stop text.

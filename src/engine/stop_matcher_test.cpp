@@ -31,6 +31,18 @@ TEST(StopMatcherTest, TheFirstOfSeveralCounts) {
   EXPECT_TRUE(stops.stopped());
 }
 
+TEST(StopMatcherTest, CutsPlayNoRoleWhereStopTextsOverlap) {
+  const std::string text = "xabcd";
+  for (std::size_t size = 1; size <= text.size(); ++size) {
+    StopMatcher stops({"abcd", "bc", "c"});
+    std::string shown;
+    for (std::size_t at = 0; at < text.size(); at += size)
+      shown += stops.push(text.substr(at, size));
+    EXPECT_EQ(shown, "xa") << size;
+    EXPECT_TRUE(stops.stopped());
+  }
+}
+
 TEST(StopMatcherTest, RepeatedBeginnings) {
   StopMatcher stops({"aab"});
   EXPECT_EQ(stops.push("aaa"), "a");
