@@ -15,7 +15,7 @@ namespace helix {
 // temperature, top-k, top-p, min-p, draw. The same logits, options and seed give the same tokens on
 // every machine.
 struct SamplingOptions {
-  double temperature = 0.0;         // 0: the most likely token, and the rest plays no role
+  double temperature = 0.0;         // 0: the most likely token after the penalties
   std::size_t top_k = 0;            // only the k most likely; 0: all
   double top_p = 1.0;               // the fewest tokens that together have this probability
   double min_p = 0.0;               // only tokens at least this likely, relative to the likeliest
@@ -39,7 +39,7 @@ struct GenerateOptions {
   std::size_t max_tokens = 0;  // 0: until the context is full
   SamplingOptions sampling = {};
   // Generation ends where one of these comes, also across tokens; neither it nor what follows is
-  // part of the text.
+  // part of the text. A special token that is left out of the text stops it by its name alone.
   std::vector<std::string> stop = {};
   bool ignore_end_tokens = false;   // go on behind the model's end of text
   bool skip_special_tokens = true;  // leave them out of the text

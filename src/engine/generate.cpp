@@ -23,7 +23,11 @@ class TextStream {
  public:
   TextStream(const Tokenizer* tokenizer, const GenerateRequest& request,
              const GenerateOptions& options, const TextCallback& on_text, std::string& text)
-      : stops_(options.stop), on_text_(on_text), text_(text) {
+      : tokenizer_(tokenizer),
+        options_(options),
+        stops_(options.stop),
+        on_text_(on_text),
+        text_(text) {
     if (tokenizer == nullptr) return;
     const auto context =
         request.continues_prompt ? request.prompt : std::span<const std::int32_t>();
@@ -31,14 +35,18 @@ class TextStream {
   }
 
   void push(std::int32_t token) {
-    if (decoder_) emit(stops_.push(decoder_->push(token)));
+    if (!decoder_) return;
+    emit(stops_.push(decoder_->push(token)));
+    if (!stops_unseen(token)) return;
+    finish();
+    stopped_unseen_ = true;
   }
   void finish() {
     if (!decoder_) return;
     emit(stops_.push(decoder_->finish()));
     emit(stops_.finish());
   }
-  bool stopped() const { return stops_.stopped(); }
+  bool stopped() const { return stops_.stopped() || stopped_unseen_; }
   bool refused() const { return refused_; }
 
  private:
@@ -48,11 +56,20 @@ class TextStream {
     if (on_text_ && !on_text_(piece)) refused_ = true;
   }
 
+  // Whether `token` is a stop text that is left out of the text.
+  bool stops_unseen(std::int32_t token) const {
+    return options_.skip_special_tokens && tokenizer_->is_special(token) &&
+           std::ranges::find(options_.stop, tokenizer_->id_to_token(token)) != options_.stop.end();
+  }
+
+  const Tokenizer* tokenizer_;
+  const GenerateOptions& options_;
   std::optional<StreamDecoder> decoder_;
   StopMatcher stops_;
   const TextCallback& on_text_;
   std::string& text_;
   bool refused_ = false;
+  bool stopped_unseen_ = false;
 };
 
 void check_prompt(std::span<const std::int32_t> prompt, const Sequence& sequence) {

@@ -17,14 +17,14 @@ using helix::testing::expect_error;
 using helix::testing::TemporaryFolder;
 
 // Letters a to z are tokens 0 to 25; 26 and 27 are the two bytes of "é".
-Tokenizer letters() {
+Tokenizer letters(const Json& added_tokens = Json::array()) {
   TemporaryFolder folder;
   Json vocabulary = Json::object();
   for (int i = 0; i < 26; ++i) vocabulary[std::string(1, static_cast<char>('a' + i))] = i;
   vocabulary["\xC3\x83"] = 26;  // how the byte-level alphabet writes byte C3
   vocabulary["\xC2\xA9"] = 27;  // and A9
   const Json json = {{"version", "1.0"},
-                     {"added_tokens", Json::array()},
+                     {"added_tokens", added_tokens},
                      {"normalizer", nullptr},
                      {"pre_tokenizer",
                       {{"type", "ByteLevel"},
@@ -90,6 +90,18 @@ TEST_F(GenerateTest, AStopTextAcrossTokensEndsBeforeIt) {
   EXPECT_EQ(result.text, "bcde");
   EXPECT_EQ(streamed, "bcde");
   EXPECT_EQ(result.finish, FinishReason::kStopText);
+}
+
+TEST_F(GenerateTest, ASpecialTokenThatIsLeftOutStopsByItsName) {
+  tokenizer_ = letters(Json::parse(R"([{"id": 5, "content": "f", "special": true, "lstrip": false,
+      "rstrip": false, "single_word": false, "normalized": false}])"));
+  GenerateOptions options = at_most(8);
+  EXPECT_EQ(run({0}, options).text, "bcdeghi");
+  options.stop = {"f", "ez"};  // what the second holds back is given
+  const Generation result = run({0}, options);
+  EXPECT_EQ(result.text, "bcde");
+  EXPECT_EQ(result.finish, FinishReason::kStopText);
+  EXPECT_EQ(result.tokens.size(), 5U);
 }
 
 TEST_F(GenerateTest, EndTokensEndUnlessIgnored) {
