@@ -4,8 +4,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ruff check .
 ruff format --check .
-if ! command -v clang-tidy >/dev/null; then
-  echo 'lint: clang-tidy is not installed (Debian package clang-tidy)' >&2
+readonly WANTED=22.1.8 # other versions look for other things
+if [[ $(clang-tidy --version 2>/dev/null) != *$WANTED* ]]; then
+  echo "lint: clang-tidy $WANTED is not here (it is in requirements-dev.txt)" >&2
   exit 1
 fi
 cmake --preset dev >/dev/null
