@@ -247,7 +247,7 @@ int main_with(int threads, int repeats, const std::string& only) {
 }  // namespace helix::bench
 
 int main(int argc, char** argv) {
-  const int threads = argc > 1 ? std::atoi(argv[1]) : static_cast<int>(helix::hardware_threads());
-  const int repeats = argc > 2 ? std::atoi(argv[2]) : 5;
+  const int threads = argc > 1 ? std::stoi(argv[1]) : static_cast<int>(helix::hardware_threads());
+  const int repeats = argc > 2 ? std::stoi(argv[2]) : 5;
   return helix::bench::main_with(threads, repeats, argc > 3 ? argv[3] : "");
 }

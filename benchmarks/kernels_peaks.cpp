@@ -15,13 +15,13 @@ constexpr std::size_t kAhead = 2048;
 
 std::uint64_t read_all(const std::byte* data, std::size_t bytes, Reading reading) {
   std::uint64_t sums[32] = {};
+  constexpr std::size_t kStep = sizeof(sums);
   const std::size_t places = reading == Reading::kFourPlaces ? 4 : 1;
   const std::size_t apart = bytes / places;
-  for (std::size_t i = 0; i + sizeof(sums) <= apart; i += sizeof(sums)) {
+  for (std::size_t i = 0; i + kStep <= apart; i += kStep) {
     for (std::size_t place = 0; place < places; ++place) {
       const std::byte* from = data + place * apart + i;
-      for (std::size_t line = 0; reading == Reading::kAskingAhead && line < sizeof(sums);
-           line += 64) {
+      for (std::size_t line = 0; reading == Reading::kAskingAhead && line < kStep; line += 64) {
         __builtin_prefetch(from + 1024 + line);
       }
       std::uint64_t words[32];

@@ -11,7 +11,7 @@
 int main() try {
   std::mt19937 generator(1);
   std::normal_distribution<float> gaussian(0.0F, 0.02F);
-  std::vector<float> weights(512 * 2048);
+  std::vector<float> weights(std::size_t{512} * 2048);
   for (float& weight : weights) weight = gaussian(generator);
   const helix::TensorView matrix{
       .dtype = helix::DType::kF32, .shape = {512, 2048}, .data = std::as_bytes(std::span(weights))};

@@ -46,7 +46,7 @@ std::vector<Tensor> module(const std::string& name) {
 // A model folder of one weight file.
 class Folder {
  public:
-  explicit Folder(std::vector<Tensor> tensors,
+  explicit Folder(const std::vector<Tensor>& tensors,
                   const Json& config = {{"quantization_config", {{"quant_method", "hxq"}}}}) {
     std::vector<TensorEntry> entries;
     std::string data;

@@ -87,10 +87,10 @@ void check_module(const Case& reference, const Checkpoint& checkpoint, const Mod
   EXPECT_EQ(tensor.codebook_size(), expected["k"]);
   EXPECT_EQ(tensor.vector_size, expected["d"]);
   EXPECT_EQ(tensor.sidecar_positions.size(), expected["sidecar"]);
-  EXPECT_EQ(parts.dense_key, expected["dense_key"]);
+  EXPECT_EQ(parts.dense_key, expected["dense_key"].get<std::string>());
   const std::vector<float> weights = decoded(tensor);
   if (expected["bit_exact"].get<bool>()) {
-    EXPECT_EQ(sha256_of(weights), expected["sha256"]);
+    EXPECT_EQ(sha256_of(weights), expected["sha256"].get<std::string>());
   }
   expect_close(weights, expected_weights(reference, parts));
 }

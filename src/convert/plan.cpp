@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <span>
 
 #include "base/message.h"
 #include "convert/reserved_names.h"
@@ -26,8 +27,7 @@ constexpr std::array<std::string_view, 5> kConv1DModels = {"gpt2", "openai-gpt",
 
 enum class Kind : std::uint8_t { kLinear, kEmbedding, kHead, kRouter, kConv1D, kOther };
 
-template <std::size_t N>
-bool contains(const std::array<std::string_view, N>& names, std::string_view name) {
+bool contains(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "base/message.h"
 
@@ -16,8 +17,7 @@ constexpr std::array<std::string_view, 14> kReservedParts = {
     "_sidecar_deltas", "_sidecar_vq_vals"};
 constexpr std::array<std::string_view, 3> kBareParameters = {"A_log", "D", "dt_bias"};
 
-template <std::size_t N>
-bool is_one_of(std::string_view name, const std::array<std::string_view, N>& names) {
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 

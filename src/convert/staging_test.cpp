@@ -174,7 +174,7 @@ TEST_F(StagingTest, TwoDestinationsAtOnce) {
 
 TEST_F(StagingTest, EndsAPublishedRun) {
   write(out / "config.json", "new");
-  Journal(journal, "the fingerprint", false);
+  { const Journal begun(journal, "the fingerprint", false); }
   write(replaced / "config.json", "old");
   Staging staging = open(kResume);
   EXPECT_TRUE(staging.already_published());

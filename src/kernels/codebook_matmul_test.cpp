@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 
 #include "helix/error.h"
@@ -338,13 +339,13 @@ TEST(CodebookMatmul, GateAndUp) {
 TEST(CodebookMatmul, WrongSizesAreRefused) {
   const TensorShape shape{.rows = 4, .columns = 8};
   ThreadPool pool(1);
-  const auto code_of = [](const auto& call) {
+  const auto code_of = [](const auto& call) -> std::optional<ErrorCode> {
     try {
       call();
     } catch (const Error& error) {
       return error.code();
     }
-    return ErrorCode{};
+    return {};
   };
   const CodebookMatrix matrix(make_tensor(shape, 1));
   std::vector<float> x(8);

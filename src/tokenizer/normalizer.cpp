@@ -47,25 +47,27 @@ std::string strip_accents(std::string_view text, CancelCheck& cancel) {
 }
 
 FunctionNormalizer::Function normal_form(NormalForm form) {
-  return [form](std::string text, CancelCheck& cancel) { return normalize(text, form, cancel); };
+  return [form](const std::string& text, CancelCheck& cancel) {
+    return normalize(text, form, cancel);
+  };
 }
 
 FunctionNormalizer::Function prepend(const Component& component) {
-  return [prefix = component.text("prepend")](std::string text, CancelCheck&) {
+  return [prefix = component.text("prepend")](const std::string& text, CancelCheck&) {
     return text.empty() ? text : prefix + text;
   };
 }
 
 FunctionNormalizer::Function replace(const Component& component) {
   return [pattern = make_pattern(component), content = component.text("content")](
-             std::string text, CancelCheck& cancel) {
+             const std::string& text, CancelCheck& cancel) {
     return pattern.replace_all(text, content, &cancel);
   };
 }
 
 FunctionNormalizer::Function strip(const Component& component) {
   return [left = component.flag("strip_left", true), right = component.flag("strip_right", true)](
-             std::string text, CancelCheck&) {
+             const std::string& text, CancelCheck&) {
     std::string_view rest = text;
     if (left) rest = trim_whitespace_left(rest);
     if (right) rest = trim_whitespace_right(rest);
@@ -79,7 +81,7 @@ FunctionNormalizer::Function bert(const Component& component) {
   options.space_chinese_characters = component.flag("handle_chinese_chars", true);
   options.lowercase = component.flag("lowercase", true);
   options.strip_accents = component.flag("strip_accents", options.lowercase);
-  return [options](std::string text, CancelCheck& cancel) {
+  return [options](const std::string& text, CancelCheck& cancel) {
     return normalize_bert(text, options, cancel);
   };
 }
@@ -93,7 +95,7 @@ FunctionNormalizer::Function function_of(const Component& component) {
   if (type == "Lowercase") return to_lowercase;
   if (type == "StripAccents") return strip_accents;
   if (type == "ByteLevel")
-    return [](std::string text, CancelCheck&) { return bytes_to_characters(text); };
+    return [](const std::string& text, CancelCheck&) { return bytes_to_characters(text); };
   if (type == "Prepend") return prepend(component);
   if (type == "Replace") return replace(component);
   if (type == "Strip") return strip(component);

@@ -16,11 +16,11 @@ constexpr std::uint32_t kMatchLimit = 400'000'000;
 constexpr std::uint32_t kHeapKibibytes = 2U << 20;
 constexpr std::size_t kJitStackBytes = std::size_t{8} << 20;
 
-template <auto Free>
+template <auto kFree>
 struct Deleter {
   template <typename T>
   void operator()(T* object) const {
-    Free(object);
+    kFree(object);
   }
 };
 

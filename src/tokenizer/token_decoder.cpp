@@ -40,7 +40,7 @@ void decode_byte_level(Tokens& tokens, InvalidBytes invalid) {
   std::string bytes;
   for (const std::string& token : tokens) append_characters_as_bytes(token, bytes);
   if (invalid == InvalidBytes::kReplace) bytes = replace_invalid_utf8(bytes);
-  tokens.assign(1, std::move(bytes));
+  tokens.assign(1, bytes);
 }
 
 // The byte of "<0x0A>", nothing for another token.
@@ -89,7 +89,7 @@ void decode_byte_fallback(Tokens& tokens, InvalidBytes invalid) {
 void fuse(Tokens& tokens, InvalidBytes) {
   std::string all;
   for (const std::string& token : tokens) all += token;
-  tokens.assign(1, std::move(all));
+  tokens.assign(1, all);
 }
 
 FunctionDecoder::Function decode_metaspace(const Component& component) {

@@ -12,7 +12,7 @@ namespace helix {
 using TokenId = std::int32_t;
 
 struct StringHash {
-  using is_transparent = void;  // NOLINT(readability-identifier-naming): the standard names it
+  using is_transparent = void;
   std::size_t operator()(std::string_view text) const noexcept {
     return std::hash<std::string_view>{}(text);
   }

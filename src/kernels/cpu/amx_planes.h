@@ -120,7 +120,7 @@ class AmxPlanes {
 
   template <std::size_t kValue>
   struct Constant {
-    constexpr operator std::size_t() const { return kValue; }
+    constexpr operator std::size_t() const { return kValue; }  // NOLINT: it stands for the number
   };
 
   // All columns for one block of x; between(step) is called after every step.

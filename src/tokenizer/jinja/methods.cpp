@@ -1,7 +1,7 @@
 #include "tokenizer/jinja/methods.h"
 
 #include <algorithm>
-#include <iterator>
+#include <span>
 #include <string_view>
 
 #include "base/message.h"
@@ -27,10 +27,9 @@ constexpr std::string_view kNumberAttributes[] = {
     "from_bytes"sv,       "fromhex"sv,   "hex"sv,        "imag"sv,      "is_integer"sv,
     "numerator"sv,        "real"sv,      "to_bytes"sv};
 
-template <std::size_t N>
 void refuse_known(Runtime& runtime, const Value& value, const std::string& name,
-                  const std::string_view (&known)[N]) {
-  if (std::find(std::begin(known), std::end(known), name) != std::end(known)) {
+                  std::span<const std::string_view> known) {
+  if (std::find(known.begin(), known.end(), name) != known.end()) {
     runtime.unsupported(concat("the attribute ", name, " of a ", value.type_name()));
   }
 }

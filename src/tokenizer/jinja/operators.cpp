@@ -216,7 +216,8 @@ Value call(Runtime& runtime, const Value& callee, const CallArguments& arguments
   }
   runtime.step();
   const Runtime::Depth depth(runtime);
-  const Value::Function function = callee.function();  // keeps it alive
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): keeps it alive
+  const Value::Function function = callee.function();
   return function->call(runtime, arguments);
 }
 

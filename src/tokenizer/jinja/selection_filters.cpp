@@ -21,8 +21,8 @@ Value map_attribute(Runtime& runtime, const Value& value, const CallArguments& a
   }
   std::vector<Value> result;
   for (const Value& item : runtime.iterate(value)) {
-    Value found = get_path(runtime, item, bound.required(0));
-    result.push_back(found.is_undefined() && has_default ? bound.required(1) : std::move(found));
+    const Value found = get_path(runtime, item, bound.required(0));
+    result.push_back(found.is_undefined() && has_default ? bound.required(1) : found);
   }
   return runtime.sequence(std::move(result), Sequence::Kind::kIterator);
 }

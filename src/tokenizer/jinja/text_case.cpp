@@ -3,7 +3,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
-#include <iterator>
+#include <span>
 
 #include "tokenizer/unicode.h"
 #include "tokenizer/utf8.h"
@@ -57,9 +57,8 @@ struct Range {
   char32_t last;
 };
 
-template <std::size_t N>
-bool contains(const Range (&ranges)[N], char32_t c) {
-  return std::any_of(std::begin(ranges), std::end(ranges),
+bool contains(std::span<const Range> ranges, char32_t c) {
+  return std::any_of(ranges.begin(), ranges.end(),
                      [&](const Range& range) { return c >= range.first && c <= range.last; });
 }
 

@@ -109,10 +109,10 @@ bool apply_test(Runtime& runtime, const std::string& name, const Value& value,
                 const CallArguments& arguments) {
   runtime.step();
   // select("==", x) names a test by its operator.
-  static const std::map<std::string, std::string, std::less<>> kOperators{
+  static const std::map<std::string, std::string, std::less<>> operators{
       {"==", "eq"}, {"!=", "ne"}, {"<", "lt"}, {"<=", "le"}, {">", "gt"}, {">=", "ge"}};
-  const auto spelled = kOperators.find(name);
-  const auto entry = tests().find(spelled == kOperators.end() ? name : spelled->second);
+  const auto spelled = operators.find(name);
+  const auto entry = tests().find(spelled == operators.end() ? name : spelled->second);
   if (entry == tests().end()) runtime.unsupported("the test '" + name + "'");
   if (!entry->second.takes_argument) {
     const BoundArguments bound(runtime, name, arguments, {});
