@@ -71,7 +71,7 @@ class LineReader {
  private:
   bool read_more() {
     char part[4096];
-    wait_for_input();
+    wait_for_input(STDIN_FILENO);
     const ssize_t size = ::read(STDIN_FILENO, part, sizeof(part));
     if (size < 0 && errno == EINTR) return true;
     if (size < 0) {

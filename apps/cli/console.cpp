@@ -47,8 +47,8 @@ void occupy_standard_descriptors() {
   }
 }
 
-void wait_for_input() {
-  pollfd sources[] = {{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0},
+void wait_for_input(int descriptor) {
+  pollfd sources[] = {{.fd = descriptor, .events = POLLIN, .revents = 0},
                       {.fd = wake_pipe[0], .events = POLLIN, .revents = 0}};
   while (::poll(sources, 2, -1) < 0 && errno == EINTR) {
   }

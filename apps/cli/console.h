@@ -48,8 +48,8 @@ void occupy_standard_descriptors();
 // once.
 void install_signal_handlers();
 
-// Waits until standard input has something or ends; throws Error(kCancelled) after Ctrl-C, also one
-// that came before.
-void wait_for_input();
+// Waits until the descriptor has something to read or ends; throws Error(kCancelled) after Ctrl-C,
+// also one that came before.
+void wait_for_input(int descriptor);
 
 }  // namespace helix::cli

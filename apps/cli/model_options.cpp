@@ -151,13 +151,16 @@ std::string read_text(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> owner(file, std::fclose);
   std::string text;
   std::array<char, 1 << 16> part;
-  for (std::size_t size = 0; (size = std::fread(part.data(), 1, part.size(), file)) > 0;) {
-    text.append(part.data(), size);
+  for (;;) {
+    wait_for_input(::fileno(file));
+    const ssize_t size = ::read(::fileno(file), part.data(), part.size());
+    if (size == 0) return text;
+    if (size > 0) {
+      text.append(part.data(), static_cast<std::size_t>(size));
+    } else if (errno != EINTR) {
+      throw Error(ErrorCode::kIoError, name + ": cannot be read: " + std::strerror(errno));
+    }
   }
-  if (std::ferror(file) != 0) {
-    throw Error(ErrorCode::kIoError, name + ": cannot be read: " + std::strerror(errno));
-  }
-  return text;
 }
 
 std::string read_prompt(const std::string& argument) {

@@ -41,7 +41,8 @@ std::string generation_summary(const Generation& generation);
 // not something stops it.
 Generation print_generation(const std::function<Generation(const TextCallback&)>& generate);
 
-// A file's content, or standard input for "-". Throws Error(kNotFound | kIoError).
+// A file's content, or standard input for "-". Throws Error(kNotFound | kIoError), and kCancelled
+// after Ctrl-C.
 std::string read_text(const std::string& path);
 // An argument, or for "-" standard input without its last line end.
 std::string read_prompt(const std::string& argument);
