@@ -39,7 +39,8 @@ struct GenerateOptions {
   std::size_t max_tokens = 0;  // 0: until the context is full
   SamplingOptions sampling = {};
   // Generation ends where one of these comes, also across tokens; neither it nor what follows is
-  // part of the text. A special token that is left out of the text stops it by its name alone.
+  // part of the text. A special token that is left out of the text ends it where its name is one
+  // of these.
   std::vector<std::string> stop = {};
   bool ignore_end_tokens = false;   // go on behind the model's end of text
   bool skip_special_tokens = true;  // leave them out of the text
